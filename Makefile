@@ -1,0 +1,49 @@
+# On a fresh machine with Python >= 3.11 and make: `make demo`, `make test`.
+
+PYTHON ?= python3
+CDK_CLI := aws-cdk@2.1148.1
+BIN := .venv/bin
+READY := .venv/.ready
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo test check format conformance bench clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY) ## Install everything into .venv
+
+$(READY): pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1,<27'
+	$(BIN)/python -m pip install --quiet --editable '.[local,predictor]' --group dev
+	$(BIN)/npm install --silent --no-save --no-fund --no-audit --prefix .venv $(CDK_CLI)
+	@touch $@
+
+demo: setup ## Train, deploy and predict on the local AWS
+	@$(BIN)/python examples/digits/demo.py
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -m "not conformance"
+
+check: setup ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+conformance: setup ## Compare with AWS's own toolkits, in environments of their own
+	$(BIN)/python tests/conformance/environments.py
+	$(BIN)/python -m pytest -m conformance --timeout 1800
+
+bench: setup ## Measure against the references
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what the targets made
+	rm -rf .venv .cache .local-aws cdk.out dist build

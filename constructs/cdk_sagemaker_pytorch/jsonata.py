@@ -1,0 +1,87 @@
+"""Builds the longer JSONata expressions of the states. Plain strings: nothing here knows the CDK."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["evaluate", "hyperparameters", "input_channels", "literal", "metrics", "or_null"]
+
+
+def evaluate(expression: str) -> str:
+    """Mark a string as JSONata for Amazon States Language."""
+    return "{% " + expression + " %}"
+
+
+def literal(value: Any) -> str:
+    """Write a value as a JSONata literal: JSON is one."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def or_null(path: str) -> str:
+    """Read a path that may be absent: Step Functions refuses an expression without a value."""
+    return f"($exists({path}) ? {path} : null)"
+
+
+def hyperparameters(defaults: Mapping[str, str], own: Mapping[str, str], given: str) -> str:
+    """Merge hyperparameters: the construct's, those given at run time, and the library's own.
+
+    SageMaker's containers and `PyTorch.attach` of the SageMaker Python SDK expect every value to be
+    JSON in a string. ``$string`` would leave a plain string unquoted, so the value is encoded as
+    the only member of an object, ``{"v":…}``, and cut out of it.
+
+    Parameters
+    ----------
+    defaults : Mapping of str to str
+        JSON-encoded values of the construct.
+    own : Mapping of str to str
+        JSONata expressions of the library's own entries, which nothing may override.
+    given : str
+        Path of an object with the values given at run time; it may be absent.
+    """
+    encode = (
+        "function($value, $name) {("
+        ' $json := $string({"v": $value});'
+        " {$name: $substring($json, 5, $length($json) - 6)}"
+        ")}"
+    )
+    own_entries = ", ".join(f"{literal(name)}: {expression}" for name, expression in own.items())
+    return f"$merge([{literal(dict(defaults))}, $each({given}, {encode}), {{{own_entries}}}])"
+
+
+def input_channels(declared: Sequence[Mapping[str, Any]], given: str) -> str:
+    """List the channels: a URI given at run time replaces a declared one, or adds a channel.
+
+    Parameters
+    ----------
+    declared : sequence of Mapping
+        ``Channel`` structures of the SageMaker API.
+    given : str
+        Path of an object from channel name to S3 URI; it may be absent.
+    """
+    return (
+        "("
+        f"$declared := {literal(list(declared))};"
+        f" $given := {given};"
+        ' $source := function($uri) {{"S3DataType": "S3Prefix", "S3Uri": $uri,'
+        ' "S3DataDistributionType": "FullyReplicated"}};'
+        " ["
+        "$map($declared, function($channel) {("
+        " $uri := $lookup($given, $channel.ChannelName);"
+        ' $exists($uri) ? $merge([$channel, {"DataSource": {"S3DataSource":'
+        ' $merge([$channel.DataSource.S3DataSource, {"S3Uri": $uri}])}}]) : $channel)}),'
+        " $each($given, function($uri, $name) {"
+        ' $not($name in $declared.ChannelName) ? {"ChannelName": $name,'
+        ' "DataSource": {"S3DataSource": $source($uri)}, "InputMode": "File"}})'
+        "])"
+    )
+
+
+def metrics(training_job: str) -> str:
+    """Read the final metrics of a training job as an object from name to value.
+
+    Parameters
+    ----------
+    training_job : str
+        Path of a ``DescribeTrainingJob`` answer.
+    """
+    return f"$merge([{{}}, {training_job}.FinalMetricDataList.{{MetricName: Value}}])"

@@ -1,0 +1,97 @@
+"""Logs of what runs on the local AWS: a file for the eye, and CloudWatch Logs for programs."""
+
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from botocore.exceptions import ClientError
+
+from .server_state import client
+
+_FLUSH_SECONDS = 0.5
+
+
+class LogStream:
+    """A log stream in CloudWatch Logs of the local AWS; lines arrive there within half a second.
+
+    Parameters
+    ----------
+    group, stream
+        Names in CloudWatch Logs; both are created when they are missing.
+    file
+        Where the lines also go, one per line; None when something else writes the file.
+    """
+
+    def __init__(self, group: str, stream: str, *, file: Path | None = None) -> None:
+        self.group = group
+        self.stream = stream
+        self._file = None
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._file = file.open("a", encoding="utf-8", buffering=1)
+        self._events: list[dict[str, str | int]] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._create()
+        self._flusher = threading.Thread(target=self._flush_until_closed, daemon=True)
+        self._flusher.start()
+
+    def write(self, line: str) -> None:
+        """Add one line."""
+        with self._lock:
+            # CloudWatch Logs refuses empty messages.
+            self._events.append({"timestamp": time.time_ns() // 1_000_000, "message": line or " "})
+            if self._file is not None and not self._file.closed:
+                self._file.write(line + "\n")
+
+    def close(self) -> None:
+        """Send what is left and close the file."""
+        self._closed.set()
+        self._flusher.join()
+        self._flush()
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _create(self) -> None:
+        logs = client("logs")
+        for create, names in (
+            (logs.create_log_group, {"logGroupName": self.group}),
+            (logs.create_log_stream, {"logGroupName": self.group, "logStreamName": self.stream}),
+        ):
+            try:
+                create(**names)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+                    raise
+
+    def _flush_until_closed(self) -> None:
+        while not self._closed.wait(_FLUSH_SECONDS):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            events, self._events = self._events, []
+        for start in range(0, len(events), 10_000):  # the limit of PutLogEvents
+            try:
+                client("logs").put_log_events(
+                    logGroupName=self.group,
+                    logStreamName=self.stream,
+                    logEvents=events[start : start + 10_000],
+                )
+            except ClientError as error:
+                # A deleted log group must not end what is being logged.
+                if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                    raise

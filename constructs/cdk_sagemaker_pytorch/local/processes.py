@@ -1,0 +1,196 @@
+"""Child processes that leave nothing behind: not on stop, not on exit, not when this process is killed."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+# CloudWatch Logs takes events of at most 256 KiB; a longer line is split.
+_MAX_LINE_BYTES = 256 * 1024
+
+# What must not reach code in a "container": real credentials, and what would lead it elsewhere.
+_HOST_ONLY_PREFIXES = ("AWS_", "SM_", "SAGEMAKER_", "TORCHELASTIC_", "RAY_", "TS_")
+_HOST_ONLY_NAMES = frozenset(
+    ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"]
+    + [
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "TRAINING_JOB_NAME",
+        "CURRENT_HOST",
+        "NCCL_SOCKET_IFNAME",
+        "GLOO_SOCKET_IFNAME",
+    ]
+)
+_CONTAINER_VARIABLES = {
+    # As in the environment of AWS's PyTorch images.
+    "PYTHONUNBUFFERED": "TRUE",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONIOENCODING": "UTF-8",
+    # boto3 would find the user's own profile otherwise.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+_given_ports: set[int] = set()
+_given_ports_lock = threading.Lock()
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on 127.0.0.1; no port is returned twice by one process."""
+    with _given_ports_lock:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in _given_ports:
+                _given_ports.add(port)
+                return port
+
+
+def host_environment() -> dict[str, str]:
+    """Return the variables a local "container" starts from.
+
+    They are this process's own without AWS credentials and settings, Python paths and the variables of
+    SageMaker, Ray and torch.distributed, and with those that AWS's PyTorch images set for Python. `python`
+    is the interpreter of this process.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _HOST_ONLY_NAMES and not name.startswith(_HOST_ONLY_PREFIXES)
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
+    return inherited | _CONTAINER_VARIABLES | {"PATH": path}
+
+
+class SupervisedProcess:
+    """A command that is running, under a supervisor that ends it and all its descendants.
+
+    They end when the command ends by itself, on `stop`, and when this process exits or is killed.
+
+    Parameters
+    ----------
+    args
+        The command and its arguments.
+    cwd
+        Its working folder.
+    env
+        Its whole environment.
+    log_path
+        File that its standard output and standard error are appended to as they come. Its folder is made.
+    on_line
+        Called from a thread with each line of output, without its end of line.
+    grace_period
+        Seconds between SIGTERM and SIGKILL when it is stopped. Defaults to 10.
+    temporary_folders
+        Folders that are removed at the end, whatever the end is. Defaults to none.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str | os.PathLike[str]],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log_path: Path,
+        on_line: Callable[[str], None] | None = None,
+        grace_period: float = 10.0,
+        temporary_folders: Sequence[Path] = (),
+    ) -> None:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        folders = json.dumps([os.path.abspath(folder) for folder in temporary_folders])
+        log = log_path.open("ab", buffering=0)
+        try:
+            # A session of its own: Ctrl-C in a terminal reaches only this process, which stops its children.
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", _SUPERVISOR, str(grace_period), folders, *args],
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except BaseException:
+            log.close()
+            raise
+        self._reader = threading.Thread(target=self._copy_output, args=(log, on_line), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor; the command and its descendants are below it."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The command's own exit code, -N when signal N ended it, None while it runs."""
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the command or something it started runs."""
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and for the last line of output.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait. Defaults to no limit.
+
+        Returns
+        -------
+        int
+            The exit code, as `returncode`.
+
+        Raises
+        ------
+        TimeoutError
+            If it still runs after `timeout` seconds.
+        """
+        try:
+            returncode = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"still running after {timeout:g} seconds") from None
+        self._reader.join()
+        self.terminate()  # closes the pipe
+        return returncode
+
+    def stop(self) -> int:
+        """End the command and all it started, wait for that, and return the exit code.
+
+        Safe to call from any thread, and again.
+        """
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """Begin to end the command (SIGTERM, the grace period, SIGKILL) without waiting."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _copy_output(self, log: IO[bytes], on_line: Callable[[str], None] | None) -> None:
+        with log, cast("IO[bytes]", self._process.stdout) as output:
+            while line := output.readline(_MAX_LINE_BYTES):
+                log.write(line)
+                if on_line is not None:
+                    on_line(line.decode("utf-8", "replace").rstrip("\r\n"))

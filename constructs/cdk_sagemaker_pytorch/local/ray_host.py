@@ -1,0 +1,134 @@
+"""Run a Ray Serve application on 127.0.0.1 alone, as `serve run` does in the Ray Serve container.
+
+A program of its own: `python -P ray_host.py --model-dir D --port P --work-dir W --ready-file F`. The
+application is the model's config.yaml if it has one, else the one that SM_RAYSERVE_APP names.
+
+Ray listens on every interface of the machine unless told otherwise, with RPC that unpickles what it is
+sent. It is told otherwise in three ways: by its switch for machines without a cluster, by the loopback
+address of the HTTP proxy, and in each worker by `_listen_on_loopback_only`. It also takes three fixed
+ports, which are replaced by free ones so that endpoints run side by side.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+# The object store is backed by memory as it fills; requests and answers pass through it.
+_OBJECT_STORE_BYTES = 256 * 1024 * 1024
+# CPUs are what deployments ask for, not what they get: an app for a bigger instance is scheduled too.
+_MIN_CPUS = 16
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _listen_on_loopback_only() -> None:
+    """Keep the gRPC servers of this worker process off the network; Serve binds each replica's to [::]."""
+    from grpc.aio import _server
+
+    original = _server.Server.add_insecure_port
+
+    def add_insecure_port(self: Any, address: str) -> int:
+        host, _, port = address.rpartition(":")
+        return original(self, f"127.0.0.1:{port}" if host in ("[::]", "0.0.0.0") else address)  # noqa: S104
+
+    _server.Server.add_insecure_port = add_insecure_port
+
+
+def _start_ray(work_dir: Path) -> None:
+    autoscaler_port, dashboard_port, agent_port = _free_ports(3)
+    os.environ.update(
+        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # this is what makes the node's address 127.0.0.1
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_TMPDIR=str(work_dir),
+        RAY_COLOR_PREFIX="0",
+        RAY_DEDUP_LOGS="0",
+        AUTOSCALER_METRIC_PORT=str(autoscaler_port),
+        DASHBOARD_METRIC_PORT=str(dashboard_port),
+        RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT="1",  # a model that does not load does not load later either
+    )
+    import ray
+    from ray._private.parameter import RayParams
+
+    original = RayParams.__init__
+
+    def with_free_agent_port(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **{"dashboard_agent_listen_port": agent_port, **options})
+
+    RayParams.__init__ = with_free_agent_port
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        num_cpus=max(os.cpu_count() or 1, _MIN_CPUS),
+        object_store_memory=_OBJECT_STORE_BYTES,
+        runtime_env={"worker_process_setup_hook": _listen_on_loopback_only},
+        _temp_dir=str(work_dir),
+    )
+
+
+def _serve(model_dir: Path, port: int) -> None:
+    """Deploy the application and return when it is running."""
+    from ray import serve
+    from ray.serve._private.api import serve_start
+    from ray.serve.schema import ServeDeploySchema
+
+    client = serve_start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
+    config_file = model_dir / "config.yaml"
+    if config_file.exists():
+        import yaml
+
+        config = ServeDeploySchema.model_validate(yaml.safe_load(config_file.read_text(encoding="utf-8")))
+        client.deploy_apps(config, _blocking=True)
+        return
+    named = os.environ.get("SM_RAYSERVE_APP")
+    if not named:
+        raise SystemExit(
+            "SM_RAYSERVE_APP must name the application as module:app, or the model have config.yaml"
+        )
+    module_name, _, attribute = named.partition(":")
+    module = importlib.import_module(module_name)
+    if not hasattr(module, attribute):
+        raise SystemExit(f"SM_RAYSERVE_APP={named}: module {module_name} has no {attribute!r}")
+    serve.run(getattr(module, attribute), route_prefix="/")
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for option in ("--model-dir", "--work-dir", "--ready-file"):
+        parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+
+    stopped = threading.Event()
+    _start_ray(options.work_dir)
+    try:
+        _serve(options.model_dir, options.port)
+    except RuntimeError as error:
+        # Serve's own error; the traceback of this process says nothing about the model.
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.stderr.flush()
+        os._exit(1)
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    options.ready_file.touch()
+    stopped.wait()
+    # Ray's processes are the supervisor's to end: their own way out takes seconds.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What SageMaker of the local AWS keeps of models and endpoint configurations, and its errors."""
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from .server_state import settings
+
+
+class ValidationError(ServiceException):
+    """A request that SageMaker refuses."""
+
+    code = "ValidationException"
+
+
+class ResourceInUseError(ServiceException):
+    """A name that is taken."""
+
+    code = "ResourceInUse"
+
+
+class ResourceNotFoundError(ServiceException):
+    """A resource that does not exist, in operations that have this error."""
+
+    code = "ResourceNotFound"
+
+
+@dataclass
+class Record:
+    """A model or an endpoint configuration: the request that made it.
+
+    Parameters
+    ----------
+    kind
+        Resource type in its ARN, for example `model`.
+    name
+        Its name.
+    request
+        Parameters of the Create call, without the tags.
+    tags
+        `[{"Key": …, "Value": …}]`.
+    """
+
+    kind: str
+    name: str
+    request: dict[str, Any]
+    tags: list[dict[str, str]]
+    creation_time: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return sagemaker_arn(self.kind, self.name)
+
+
+def sagemaker_arn(kind: str, name: str) -> str:
+    """Return the ARN of a SageMaker resource."""
+    return f"arn:aws:sagemaker:{settings().region}:{settings().account}:{kind}/{name}"

@@ -1,0 +1,99 @@
+"""Run one command and end everything it started, whatever happens to the process that asked for it.
+
+Run as a file, `python -I supervisor.py GRACE_SECONDS FOLDERS COMMAND...`, with a pipe as standard input whose
+other end only the parent holds. End of file on that pipe means "stop": the parent closed it or is gone, even by
+SIGKILL. The supervisor then ends the command as a container's runtime does: SIGTERM, a grace period,
+SIGKILL. When the command has ended, for whatever reason, the supervisor kills what it left behind, and
+exits as the command did: with its exit code, or by the same signal. FOLDERS is a JSON list of folders that it
+removes last.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _adopt_orphans() -> bool:
+    """Become the parent of every orphaned descendant; True where the system can do that (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    failed: int = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return not failed
+
+
+def _stop_with_parent(pid: int, ended: threading.Event, grace_seconds: float) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if ended.is_set():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal_number)
+        ended.wait(grace_seconds)
+
+
+def _wait_for(pid: int) -> int:
+    """Reap until `pid` ends, as an init process does, so that adopted orphans do not stay zombies."""
+    while True:
+        ended, status = os.wait()
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _kill_descendants(group: int, adopted: bool) -> None:
+    if not adopted:
+        # Orphans are out of reach; those that kept the command's process group are not.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    while True:
+        for descendant in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                descendant.kill()
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+def _exit_as(returncode: int) -> None:
+    if returncode < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL's handler cannot be set, nor need it be
+            signal.signal(-returncode, signal.SIG_DFL)
+        os.kill(os.getpid(), -returncode)
+    # Not sys.exit: the thread that reads the pipe holds a lock that the interpreter's own end would wait for.
+    os._exit(returncode)
+
+
+def main() -> None:
+    """Supervise the command of the command line."""
+    grace_seconds, temporary_folders, command = float(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3:]
+    adopted = _adopt_orphans()
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    except OSError as error:
+        print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        os._exit(127)
+    ended = threading.Event()
+    threading.Thread(target=_stop_with_parent, args=(child.pid, ended, grace_seconds), daemon=True).start()
+    returncode = _wait_for(child.pid)
+    ended.set()
+    _kill_descendants(child.pid, adopted)
+    for folder in temporary_folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    _exit_as(returncode)
+
+
+if __name__ == "__main__":
+    main()

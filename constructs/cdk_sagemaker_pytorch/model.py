@@ -1,0 +1,194 @@
+"""A PyTorch model on SageMaker."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import jsii
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from .artifacts_bucket import ArtifactsBucket
+from .container_role import grant_logs_and_metrics, new_container_role
+from .elastic_inference import check_accelerator
+from .framework_version import FrameworkVersion
+from .model_data import ModelData
+from .model_packager import ModelPackager
+from .problems import Problems
+from .pytorch_image import PyTorchImage
+from .serving_environment import serving_environment
+from .source_code import SourceCode
+
+__all__ = ["PyTorchModel"]
+
+
+@jsii.implements(iam.IGrantable)
+class PyTorchModel(Construct):
+    """A model with its inference code: what `PyTorchModel(...)` does in the SageMaker Python SDK.
+
+    At deployment the model packager copies the model data, with the source code in the layout that
+    the version's container expects, to a bucket of the stack. Only model data in S3 without source
+    code is used where it lies.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    model_data : ModelData
+        The trained model.
+    framework_version : str
+        PyTorch version of the serving container, for example ``"2.6"``.
+    source_code : SourceCode, optional
+        The inference script. Defaults to what `model_data` carries in ``code/``.
+    entry_point : str, optional
+        Name of the script in ``code/`` where no source code is given. Defaults to ``inference.py``.
+    instance_type : str, optional
+        Instance type that the container image is chosen for. Defaults to ``ml.m5.large``.
+    accelerator_type : str, optional
+        Elastic Inference accelerator that the image is chosen for. Defaults to none.
+    environment : Mapping of str to str, optional
+        Further environment variables of the container. Defaults to none.
+    model_server_workers : int, optional
+        Worker processes, each with a copy of the model. Defaults to the container's choice.
+    response_timeout : Duration, optional
+        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+    image : PyTorchImage, optional
+        Container image. Defaults to AWS's inference image of `framework_version`.
+    py_version : str, optional
+        Python of the image. Defaults to the newest that it comes with.
+    artifacts_bucket : s3.IBucket, optional
+        Where the packaged model goes. Defaults to a new `ArtifactsBucket`, if one is needed.
+    role : iam.IRole, optional
+        Role of the container. Defaults to a new one, which may read the model.
+
+    Raises
+    ------
+    ConfigurationError
+        With everything that is wrong with the parameters.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model_data: ModelData,
+        framework_version: str,
+        source_code: SourceCode | None = None,
+        entry_point: str = "inference.py",
+        instance_type: str = "ml.m5.large",
+        accelerator_type: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        model_server_workers: int | None = None,
+        response_timeout: Duration | None = None,
+        image: PyTorchImage | None = None,
+        py_version: str | None = None,
+        artifacts_bucket: s3.IBucket | None = None,
+        role: iam.IRole | None = None,
+    ) -> None:
+        self.framework_version = FrameworkVersion.of(framework_version)
+        self.instance_type = instance_type
+        self.accelerator_type = accelerator_type
+        problems = Problems("PyTorchModel")
+        problems.check_instance_type("instance_type", instance_type)
+        problems.check_at_least("model_server_workers", model_server_workers, 1)
+        check_accelerator(problems, accelerator_type, self.framework_version)
+        check_requirements(problems, source_code, self.framework_version)
+        problems.raise_if_any()
+
+        super().__init__(scope, construct_id)
+        self.role = role or new_container_role(self, "Role")
+        self.image = image or PyTorchImage.inference(
+            framework_version, py_version=py_version, accelerator_type=accelerator_type
+        )
+        image_config = self.image.bind(self, instance_type=instance_type)
+        image_config.grant_pull(self.role)
+        grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
+
+        location = model_data.bind(self)
+        submit_directory = "/opt/ml/model/code"
+        uri = location.s3_uri
+        if source_code is None and uri is not None and location.object_key_pattern.endswith(".tar.gz"):
+            self.model_data_url = uri
+            location.grant_read(self.role)
+        else:
+            packager = ModelPackager.of(self)
+            bucket = artifacts_bucket or ArtifactsBucket(self, "Artifacts")
+            event = {**location.event, "framework_version": self.framework_version.full}
+            location.grant_read(packager)
+            if source_code is not None:
+                archive = source_code.bind_inference(self, "SourceCode")
+                archive.grant_read(packager)
+                event |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}
+                entry_point = archive.entry_point
+            # Another input makes another key, and so another model for the endpoint to move to.
+            inputs = json.dumps(Stack.of(self).resolve(event), sort_keys=True)
+            digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
+            folder = f"models/{self.node.addr}"
+            event["output"] = bucket.s3_url_for_object(f"{folder}/{digest}/model.tar.gz")
+            packager.grant_output(bucket, f"{folder}/*")
+            packaged = CustomResource(
+                self,
+                "Packaged",
+                resource_type="Custom::PackagedModel",
+                service_token=packager.function.function_arn,
+                properties=event,
+                service_timeout=Duration.minutes(16),
+            )
+            packaged.node.add_dependency(packager)
+            bucket.grant_read(self.role, f"{folder}/*")
+            self.model_data_url = packaged.get_att_string("ModelDataUrl")
+            submit_directory = packaged.get_att_string("SubmitDirectory")
+
+        resource = sagemaker.CfnModel(
+            self,
+            "Resource",
+            execution_role_arn=self.role.role_arn,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=image_config.image_uri,
+                model_data_url=self.model_data_url,
+                environment={
+                    **serving_environment(
+                        self.framework_version,
+                        entry_point=entry_point,
+                        submit_directory=submit_directory,
+                        region=Stack.of(self).region,
+                        model_server_workers=model_server_workers,
+                        response_timeout=response_timeout,
+                    ),
+                    **(environment or {}),
+                },
+            ),
+        )
+        resource.node.add_dependency(self.role)
+        self.model_name = resource.attr_model_name
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The container's role: grant it what the handlers need besides the model."""
+        return self.role.grant_principal
+
+
+def check_requirements(
+    problems: Problems, source_code: SourceCode | None, framework_version: FrameworkVersion
+) -> None:
+    """Note a requirements.txt that the serving container would not install.
+
+    Parameters
+    ----------
+    problems : Problems
+        Gets the finding.
+    source_code : SourceCode or None
+        The inference code.
+    framework_version : FrameworkVersion
+        PyTorch version of the serving container.
+    """
+    if source_code is not None and framework_version.full == "1.2.0":
+        problems.check(
+            not source_code.has_requirements,
+            "source_code must not hold a requirements.txt for framework_version 1.2.0, whose serving"
+            " container cannot install it: use 1.3.1 or newer, or ship the packages as dependencies",
+        )

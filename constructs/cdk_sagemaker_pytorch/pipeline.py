@@ -1,0 +1,295 @@
+"""Train or attach, package, deploy, verify: one state machine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from . import jsonata
+from .container_role import grant_logs_and_metrics, new_container_role, sagemaker_arn
+from .elastic_inference import check_accelerator, warn_of_accelerator
+from .endpoint import endpoint_metric, grant_invoke_endpoint
+from .endpoint_cleanup import EndpointCleanup
+from .endpoint_deployment import EndpointDeployment, SampleRequest
+from .framework_version import FrameworkVersion
+from .model import check_requirements
+from .model_packager import ModelPackager
+from .names import RUN_SUFFIX, name_prefix
+from .problems import Problems
+from .production_variant import ProductionVariant
+from .pytorch_image import PyTorchImage
+from .serving_environment import serving_environment
+from .source_code import SourceCode
+from .task_state import TaskState, integration_arn
+from .training_job import PyTorchTrainingJob
+
+__all__ = ["PyTorchPipeline"]
+
+_MODELS_PREFIX = "models"
+
+
+class PyTorchPipeline(Construct):
+    """Trains a model and serves it: `fit` and `deploy` of the SageMaker Python SDK as a state machine.
+
+    Every execution trains, or attaches to the training job that its input names, packages the model
+    with the inference code, and creates or updates the endpoint. A version that does not come into
+    service, or does not answer the sample request, is removed again, the endpoint goes back to the
+    version before, and the execution fails with the reason.
+
+    The endpoint is made at run time, but belongs to the stack: it is deleted with it.
+
+    The input of an execution may carry ``hyperparameters``, ``inputs`` and ``training_job_name``, see
+    `PyTorchTrainingJob`. Its output is ``{"training_job_name", "metrics", "model_name",
+    "model_data_url", "endpoint_name", "endpoint_config_name"}``.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    training_job : PyTorchTrainingJob
+        What to train.
+    source_code : SourceCode, optional
+        The inference code. Defaults to the bundled handlers, which serve a TorchScript ``model.pt``
+        or what the bundled training script saves.
+    framework_version : str, optional
+        PyTorch version of the serving container. Defaults to the one that trains.
+    instance_type : str, optional
+        Instance type of the endpoint. Defaults to ``ml.m5.large``.
+    initial_instance_count : int, optional
+        Defaults to 1.
+    accelerator_type : str, optional
+        Elastic Inference accelerator, which AWS has discontinued. Defaults to none.
+    endpoint_name : str, optional
+        Up to 63 lower-case letters, digits and dashes. Defaults to a unique name made from the
+        construct's path.
+    variant_name : str, optional
+        Defaults to ``AllTraffic``.
+    environment : Mapping of str to str, optional
+        Further environment variables of the serving container. Defaults to none.
+    model_server_workers : int, optional
+        Worker processes, each with a copy of the model. Defaults to the container's choice.
+    response_timeout : Duration, optional
+        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+    startup_timeout : Duration, optional
+        How long the container may take to load the model. Defaults to SageMaker's own.
+    sample_request : SampleRequest, optional
+        Sent to every new version. Defaults to no request: the container's health check decides.
+    retain_versions : int, optional
+        How many superseded versions stay for a rollback. Defaults to 1.
+    removal_policy : RemovalPolicy, optional
+        What happens to the endpoint and its versions when the stack is deleted. Defaults to
+        ``DESTROY``.
+    volume_key : kms.IKey, optional
+        Key for the storage of the endpoint's instances. Defaults to a key of SageMaker's.
+    image : PyTorchImage, optional
+        Serving image. Defaults to AWS's inference image of `framework_version`.
+    packager : ModelPackager, optional
+        Defaults to the stack's own.
+    poll_interval : Duration, optional
+        How often the endpoint is looked at while it changes. Defaults to 10 seconds.
+
+    Raises
+    ------
+    ConfigurationError
+        With everything that is wrong with the parameters.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        training_job: PyTorchTrainingJob,
+        source_code: SourceCode | None = None,
+        framework_version: str | None = None,
+        instance_type: str = "ml.m5.large",
+        initial_instance_count: int = 1,
+        accelerator_type: str | None = None,
+        endpoint_name: str | None = None,
+        variant_name: str = "AllTraffic",
+        environment: Mapping[str, str] | None = None,
+        model_server_workers: int | None = None,
+        response_timeout: Duration | None = None,
+        startup_timeout: Duration | None = None,
+        sample_request: SampleRequest | None = None,
+        retain_versions: int = 1,
+        removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
+        volume_key: kms.IKey | None = None,
+        image: PyTorchImage | None = None,
+        packager: ModelPackager | None = None,
+        poll_interval: Duration | None = None,
+    ) -> None:
+        version = (
+            FrameworkVersion.of(framework_version)
+            if framework_version is not None
+            else training_job.framework_version
+        )
+        variant = ProductionVariant(
+            model_name=jsonata.evaluate("$version"),
+            framework_version=version,
+            instance_type=instance_type,
+            initial_instance_count=initial_instance_count,
+            variant_name=variant_name,
+            accelerator_type=accelerator_type,
+            startup_timeout=startup_timeout,
+        )
+        problems = Problems("PyTorchPipeline")
+        variant.check(problems)
+        check_accelerator(problems, accelerator_type, version)
+        check_requirements(problems, source_code, version)
+        problems.check_at_least("model_server_workers", model_server_workers, 1)
+        problems.check_at_least("retain_versions", retain_versions, 0)
+        problems.check(
+            endpoint_name is None or _is_endpoint_name(endpoint_name),
+            "endpoint_name must be up to 63 lower-case letters, digits and dashes,"
+            f" got {endpoint_name}",
+        )
+        problems.raise_if_any()
+
+        super().__init__(scope, construct_id)
+        warn_of_accelerator(self, accelerator_type, instance_type)
+        self.training_job = training_job
+        self.variant_name = variant_name
+        self.version_prefix = name_prefix(self)
+        self.endpoint_name = endpoint_name or self.version_prefix
+        self.endpoint_arn = sagemaker_arn(self, "endpoint", self.endpoint_name)
+        self.packager = packager or ModelPackager.of(self)
+        self.model_role = new_container_role(self, "ModelRole")
+
+        image_config = (
+            image or PyTorchImage.inference(version.full, accelerator_type=accelerator_type)
+        ).bind(self, instance_type=instance_type)
+        image_config.grant_pull(self.model_role)
+        grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")
+
+        artifacts = training_job.output_bucket
+        archive = (source_code or SourceCode.bundled_inference()).bind_inference(self, "SourceCode")
+        archive.grant_read(self.packager)
+        training_job.grant_read_output(self.packager)
+        self.packager.grant_output(artifacts, f"{_MODELS_PREFIX}/*")
+        artifacts.grant_read(self.model_role, f"{_MODELS_PREFIX}/*")
+
+        version_name = f"'{self.version_prefix}-' & {RUN_SUFFIX}"
+        models_uri = artifacts.s3_url_for_object(_MODELS_PREFIX)
+        package = self.packager.package_state(
+            self,
+            "Package model",
+            payload={
+                "model_data": jsonata.evaluate("$states.input.model_data"),
+                "source_code": archive.s3_uri,
+                "output": jsonata.evaluate(f"'{models_uri}/' & {version_name} & '/model.tar.gz'"),
+                "framework_version": version.full,
+                "entry_point": archive.entry_point,
+            },
+            assign={
+                "training": jsonata.evaluate("$states.input"),
+                "version": jsonata.evaluate(version_name),
+                "packaged": jsonata.evaluate("$states.result.Payload"),
+            },
+        )
+        create_model = TaskState(
+            self,
+            "Create model",
+            resource=integration_arn(self, "aws-sdk:sagemaker:createModel"),
+            arguments={
+                "ModelName": jsonata.evaluate("$version"),
+                "ExecutionRoleArn": self.model_role.role_arn,
+                "PrimaryContainer": {
+                    "Image": image_config.image_uri,
+                    "ModelDataUrl": jsonata.evaluate("$packaged.model_data_url"),
+                    "Environment": {
+                        **serving_environment(
+                            version,
+                            entry_point=archive.entry_point,
+                            submit_directory=jsonata.evaluate("$packaged.submit_directory"),
+                            region=Stack.of(self).region,
+                            model_server_workers=model_server_workers,
+                            response_timeout=response_timeout,
+                        ),
+                        **(environment or {}),
+                    },
+                },
+            },
+            statements=[
+                iam.PolicyStatement(
+                    actions=["sagemaker:CreateModel"],
+                    resources=[sagemaker_arn(self, "model", f"{self.version_prefix}-*")],
+                ),
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[self.model_role.role_arn],
+                    conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+                ),
+            ],
+        )
+        cleanup = EndpointCleanup(
+            self,
+            "Cleanup",
+            endpoint_name=self.endpoint_name,
+            version_prefix=self.version_prefix,
+            removal_policy=removal_policy,
+        )
+        deployment = EndpointDeployment(
+            self,
+            "Deployment",
+            endpoint_name=self.endpoint_name,
+            version_prefix=self.version_prefix,
+            variant=variant,
+            volume_key=volume_key,
+            sample_request=sample_request,
+            cleanup=cleanup,
+            retain_versions=retain_versions,
+            poll_interval=poll_interval or Duration.seconds(10),
+        )
+        deployment.roll_back_on_failure(create_model)
+        self.state_machine = sfn.StateMachine(
+            self,
+            "Resource",
+            definition_body=sfn.DefinitionBody.from_chainable(
+                sfn.Chain.start(training_job).next(package).next(create_model).next(deployment)
+            ),
+            comment="Trains, packages, deploys and verifies a PyTorch model",
+        )
+        # Deleted in reverse: first nothing can start any more, then the endpoint goes.
+        self.state_machine.node.add_dependency(cleanup)
+
+    @property
+    def state_machine_arn(self) -> str:
+        """ARN of the state machine: start an execution to train and deploy."""
+        return self.state_machine.state_machine_arn
+
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` start executions."""
+        return self.state_machine.grant_start_execution(grantee)
+
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` invoke the endpoint."""
+        return grant_invoke_endpoint(grantee, self.endpoint_arn)
+
+    def metric(self, metric_name: str, **options: Any) -> cloudwatch.Metric:
+        """Get a metric of the endpoint's variant.
+
+        Parameters
+        ----------
+        metric_name : str
+            For example ``Invocations`` or ``ModelLatency``.
+        **options
+            Further properties of `aws_cloudwatch.Metric`, for example ``statistic``.
+        """
+        return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
+
+
+def _is_endpoint_name(name: str) -> bool:
+    return (
+        0 < len(name) <= 63
+        and name.isascii()
+        and name.replace("-", "").isalnum()
+        and name == name.lower()
+        and not name.startswith("-")
+        and not name.endswith("-")
+    )

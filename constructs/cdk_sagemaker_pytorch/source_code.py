@@ -1,0 +1,271 @@
+"""A script and what belongs to it, shipped as the sourcedir.tar.gz that the containers open."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import IgnoreStrategy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from .problems import Problems
+from .shipped_assets import shipped_asset
+from .source_archive import collect_files, write_archive
+
+__all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode"]
+
+SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
+"""Name under which the library's own handlers lie beside an inference script."""
+
+
+@dataclass(frozen=True)
+class SourceArchive:
+    """Source code in S3, ready for a container.
+
+    Attributes
+    ----------
+    bucket : s3.IBucket
+        The bucket it lies in.
+    object_key : str
+        Its key.
+    entry_point : str
+        The script to run, relative to the archive's root.
+    """
+
+    bucket: s3.IBucket
+    object_key: str
+    entry_point: str
+
+    @property
+    def s3_uri(self) -> str:
+        """S3 URI of the archive."""
+        return self.bucket.s3_url_for_object(self.object_key)
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` read the archive, and nothing else of the bucket."""
+        return self.bucket.grant_read(grantee, self.object_key)
+
+
+class SourceCode:
+    """An entry point with its source directory and dependencies.
+
+    Use one of the factories. Nothing is packed before a construct binds the source code.
+    """
+
+    def __init__(
+        self,
+        *,
+        entry_point: str,
+        source_dir: Path | None = None,
+        dependencies: tuple[Path, ...] = (),
+        exclude: tuple[str, ...] = (),
+        bucket: s3.IBucket | None = None,
+        object_key: str = "",
+    ) -> None:
+        self.entry_point = entry_point
+        self._source_dir = source_dir
+        self._dependencies = dependencies
+        self._exclude = exclude
+        self._is_single_file = False
+        self._bucket = bucket
+        self._object_key = object_key
+
+    @classmethod
+    def from_directory(
+        cls,
+        source_dir: str | Path,
+        *,
+        entry_point: str,
+        dependencies: Sequence[str | Path] = (),
+        exclude: Sequence[str] = (),
+    ) -> "SourceCode":
+        """Use a script in a directory, with all that the directory holds.
+
+        Parameters
+        ----------
+        source_dir : str or Path
+            The directory. A ``requirements.txt`` at its top is installed by the container where
+            the framework version allows it.
+        entry_point : str
+            The script, relative to `source_dir`.
+        dependencies : sequence of str or Path, optional
+            Further files and directories; copied beside the script for training and into
+            ``code/lib`` for inference. Defaults to none.
+        exclude : sequence of str, optional
+            Patterns as in a ``.gitignore``, relative to `source_dir`. Defaults to none; caches
+            (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
+            environments (``.venv``) are always left out.
+
+        Raises
+        ------
+        ConfigurationError
+            When a path does not exist or is of the wrong kind, or two dependencies share a name.
+        """
+        directory = Path(source_dir).absolute()
+        problems = Problems("SourceCode")
+        if not directory.is_dir():
+            problems.add(f"source_dir must be an existing directory, got {directory}")
+        elif not (directory / entry_point).is_file():
+            problems.add(f"entry_point must be a file in source_dir, got {directory / entry_point}")
+        paths = tuple(Path(dependency).absolute() for dependency in dependencies)
+        for path in paths:
+            problems.check(path.exists(), f"dependencies must exist, got {path}")
+        names = [path.name for path in paths]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            problems.add(f"dependencies must have different names, got {name} twice")
+        problems.raise_if_any()
+        return cls(
+            entry_point=Path(entry_point).as_posix(),
+            source_dir=directory,
+            dependencies=paths,
+            exclude=tuple(exclude),
+        )
+
+    @classmethod
+    def from_file(
+        cls, entry_point: str | Path, *, dependencies: Sequence[str | Path] = ()
+    ) -> "SourceCode":
+        """Use a single script, and nothing else of its directory.
+
+        Parameters
+        ----------
+        entry_point : str or Path
+            Path of the script.
+        dependencies : sequence of str or Path, optional
+            As in `from_directory`.
+
+        Raises
+        ------
+        ConfigurationError
+            When a path does not exist.
+        """
+        script = Path(entry_point).absolute()
+        source_code = cls.from_directory(
+            script.parent, entry_point=script.name, dependencies=dependencies
+        )
+        source_code._is_single_file = True
+        return source_code
+
+    @classmethod
+    def from_s3(cls, bucket: s3.IBucket, object_key: str, *, entry_point: str) -> "SourceCode":
+        """Use a tar.gz that is in S3 already.
+
+        Parameters
+        ----------
+        bucket : s3.IBucket
+            Its bucket.
+        object_key : str
+            Its key.
+        entry_point : str
+            The script, relative to the root of the archive.
+        """
+        return cls(entry_point=entry_point, bucket=bucket, object_key=object_key)
+
+    @classmethod
+    def bundled_training(cls) -> "SourceCode":
+        """Use the training script that ships with the library: a classifier or regressor for tables."""
+        return cls.from_file(shipped_asset("training_assets", "train.py"))
+
+    @classmethod
+    def bundled_inference(cls) -> "SourceCode":
+        """Use the inference script that ships with the library.
+
+        It serves a TorchScript ``model.pt`` or the ``model.pth`` of the bundled training script.
+        """
+        return cls.from_file(shipped_asset("inference_assets", "inference.py"))
+
+    @property
+    def path(self) -> Path | None:
+        """The script on this machine, or None for source code in S3."""
+        return self._source_dir / self.entry_point if self._source_dir else None
+
+    @property
+    def has_requirements(self) -> bool:
+        """Whether a requirements.txt ships at the top; not known, so False, for source code in S3."""
+        return "requirements.txt" in self._own_files()
+
+    def bind_training(self, scope: Construct, construct_id: str) -> SourceArchive:
+        """Ship the source code for a training job.
+
+        Parameters
+        ----------
+        scope : Construct
+            The construct that trains.
+        construct_id : str
+            Id of the asset in it.
+
+        Raises
+        ------
+        ConfigurationError
+            When a dependency would replace a file of `source_dir`.
+        """
+        return self._bind(scope, construct_id, lambda: self._with_dependencies(""))
+
+    def bind_inference(self, scope: Construct, construct_id: str) -> SourceArchive:
+        """Ship the source code for an endpoint, with the library's handlers beside it.
+
+        Parameters
+        ----------
+        scope : Construct
+            The construct that serves.
+        construct_id : str
+            Id of the asset in it.
+
+        Raises
+        ------
+        ConfigurationError
+            When a dependency would replace a file of `source_dir`.
+        """
+
+        def files() -> Mapping[str, Path]:
+            serving = collect_files(shipped_asset("inference_assets", "serving"))
+            return {
+                **self._with_dependencies("lib/"),
+                **{f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()},
+            }
+
+        return self._bind(scope, construct_id, files)
+
+    def _bind(self, scope: Construct, construct_id: str, files: Callable[[], Mapping[str, Path]]) -> SourceArchive:
+        if self._bucket is not None:
+            return SourceArchive(self._bucket, self._object_key, self.entry_point)
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "sourcedir.tar.gz"
+            digest = write_archive(files(), archive)
+            asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
+        return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
+
+    def _own_files(self) -> dict[str, Path]:
+        if self._source_dir is None:
+            return {}
+        if self._is_single_file:
+            return {self.entry_point: self._source_dir / self.entry_point}
+        if not self._exclude:
+            return collect_files(self._source_dir)
+        ignore = IgnoreStrategy.git(str(self._source_dir), list(self._exclude))
+        return collect_files(self._source_dir, is_excluded=lambda path: ignore.ignores(str(path)))
+
+    def _with_dependencies(self, folder: str) -> dict[str, Path]:
+        files = self._own_files()
+        problems = Problems("SourceCode")
+        problems.check(
+            self.entry_point in files,
+            f"exclude must leave the entry point in, got {list(self._exclude)} for {self.entry_point}",
+        )
+        for dependency in self._dependencies:
+            found = (
+                {f"{dependency.name}/{name}": path for name, path in collect_files(dependency).items()}
+                if dependency.is_dir()
+                else {dependency.name: dependency}
+            )
+            for name, path in found.items():
+                if folder + name in files:
+                    problems.add(
+                        f"dependencies must not replace files of source_dir, got {path} for {folder + name}"
+                    )
+                files[folder + name] = path
+        problems.raise_if_any()
+        return files

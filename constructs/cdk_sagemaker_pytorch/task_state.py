@@ -1,0 +1,90 @@
+"""A JSONata task state that brings its own permissions to the state machine it is used in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+__all__ = ["TaskState", "integration_arn"]
+
+
+class TaskState(sfn.CustomState):
+    """A task in JSONata, whatever query language its state machine has.
+
+    The service integrations of `aws_stepfunctions_tasks` cannot say what a training job or an
+    endpoint needs (spot, checkpoints, string hyperparameters, waiting), so the states are written
+    out; the role of the state machine gets exactly the statements that are given here.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct; the id is the name of the state.
+    resource : str
+        ARN of the service integration, see `integration_arn`.
+    arguments : Mapping
+        Its arguments: JSON with JSONata in ``{% %}``.
+    statements : sequence of iam.PolicyStatement
+        What the state machine's role must be allowed.
+    assign : Mapping, optional
+        Variables to set from ``$states.result``. Defaults to none.
+    output : Any, optional
+        The state's output. Defaults to the result of the integration.
+    retry : sequence of Mapping, optional
+        Retriers in Amazon States Language. Defaults to none.
+    timeout_seconds : int, optional
+        Defaults to no timeout of its own.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        resource: str,
+        arguments: Mapping[str, Any],
+        statements: Sequence[iam.PolicyStatement],
+        assign: Mapping[str, Any] | None = None,
+        output: Any = None,
+        retry: Sequence[Mapping[str, Any]] = (),
+        timeout_seconds: int | None = None,
+    ) -> None:
+        optional = {
+            "Assign": assign,
+            "Output": output,
+            "Retry": list(retry) or None,
+            "TimeoutSeconds": timeout_seconds,
+        }
+        super().__init__(
+            scope,
+            construct_id,
+            state_json={
+                "Type": "Task",
+                "QueryLanguage": "JSONata",
+                "Resource": resource,
+                "Arguments": dict(arguments),
+                **{key: value for key, value in optional.items() if value is not None},
+            },
+        )
+        self._statements = list(statements)
+
+    def bind_to_graph(self, graph: sfn.StateGraph) -> None:
+        """Register this state, and what it must be allowed, with the graph it is part of."""
+        super().bind_to_graph(graph)
+        for statement in self._statements:
+            graph.register_policy_statement(statement)
+
+
+def integration_arn(scope: Construct, integration: str) -> str:
+    """ARN of a Step Functions service integration in the partition of the stack.
+
+    Parameters
+    ----------
+    scope : Construct
+        Any construct of the stack.
+    integration : str
+        For example ``sagemaker:createTrainingJob.sync`` or ``aws-sdk:sagemaker:createModel``.
+    """
+    return f"arn:{Stack.of(scope).partition}:states:::{integration}"

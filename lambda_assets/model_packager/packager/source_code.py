@@ -1,0 +1,126 @@
+"""The archive of the source code: read whole, checked, and made into the entries of `code/`."""
+
+import io
+import tarfile
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import DecompressionBombError, EntryPointMissingError, RequirementsNotSupportedError
+from .gzip_stream import GunzipStream
+from .links import LinkGuard
+from .request import PackagingRequest, S3Uri
+from .storage import Storage
+from .tar_stream import ByteStream, Member, read_members, split_name
+
+_SHOWN_NAMES: Final = 10
+
+
+@dataclass(frozen=True)
+class SourceCode:
+    """Checked source code.
+
+    Attributes
+    ----------
+    archive : bytes
+        The tar.gz as it was read.
+    entries : bytes
+        Tar headers and data of everything in it, below `code/`, without an end mark; the same bytes for the
+        same files.
+    links : tuple of Member
+        The symlinks among them, with names below `code/`.
+    """
+
+    archive: bytes
+    entries: bytes
+    links: tuple[Member, ...]
+
+
+def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) -> SourceCode:
+    """Return the source code that lies at `place`.
+
+    Raises
+    ------
+    ModelPackagerError
+        When it cannot be read, is broken, too large or unsafe, lacks the entry point at its top level, or has
+        a requirements.txt that the container would ignore.
+    """
+    stored = storage.head(place)
+    if stored.size > request.max_source_bytes:
+        raise DecompressionBombError(
+            f"{place} has {stored.size} bytes, source code may have {request.max_source_bytes}: move data and "
+            "models out of it, or raise max_source_bytes"
+        )
+    archive = b"".join(storage.blocks(stored))
+    name = str(place)
+    gunzip = GunzipStream(
+        [archive], name, max_bytes=request.max_source_bytes, max_ratio=request.max_source_bytes
+    )
+    plain = b"".join(gunzip)
+    guard = LinkGuard(name)
+    for member in read_members(ByteStream([plain]), name):
+        guard.check(member)
+    guard.finish()
+    infos = _members(plain, name)
+    _check(infos, request, name)
+    links = tuple(
+        Member(b"code/" + path, "symlink", _bytes(info.linkname))
+        for path, (info, _) in infos.items()
+        if info.issym()
+    )
+    return SourceCode(archive, _entries(infos), links)
+
+
+def _members(plain: bytes, name: str) -> dict[bytes, tuple[tarfile.TarInfo, bytes]]:
+    """Return header and data by path; of two members with one path the later one counts."""
+    infos: dict[bytes, tuple[tarfile.TarInfo, bytes]] = {}
+    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+        for info in tar:
+            path = split_name(_bytes(info.name), name)
+            if path:
+                data = tar.extractfile(info) if info.isfile() or info.islnk() else None
+                infos[path] = (info, data.read() if data else b"")
+    return infos
+
+
+def _check(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]], request: PackagingRequest, name: str) -> None:
+    found = infos.get(_bytes(request.entry_point))
+    if found is None or found[0].isdir():
+        names = sorted(path.decode("utf-8", "backslashreplace") for path in infos)
+        deeper = [path for path in names if path.endswith("/" + request.entry_point)]
+        hint = f"it is at {deeper[0]}" if deeper else f"it holds {', '.join(names[:_SHOWN_NAMES]) or 'nothing'}"
+        raise EntryPointMissingError(
+            f"{name} has no entry point {request.entry_point!r} at its top level; {hint}"
+        )
+    if b"requirements.txt" in infos and request.requirements_ignored:
+        version = ".".join(map(str, request.framework_version))
+        raise RequirementsNotSupportedError(
+            f"{name} has a requirements.txt, which the container of PyTorch {version} does not install for "
+            "inference: use framework_version 1.3.1 or newer, or put the packages into the source code"
+        )
+
+
+def _entries(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    directories = {b"code"}
+    for path, (info, _) in infos.items():
+        parents = path.split(b"/")[: None if info.isdir() else -1]
+        directories |= {b"/".join([b"code", *parents[:depth]]) for depth in range(1, len(parents) + 1)}
+    paths = {path: (_header(path, tarfile.DIRTYPE, 0o755), b"") for path in directories}
+    for path, (info, data) in infos.items():
+        full = b"code/" + path
+        if info.issym():
+            paths[full] = (_header(full, tarfile.SYMTYPE, 0o777, target=info.linkname), b"")
+        elif not info.isdir():
+            mode = 0o755 if info.mode & 0o111 else 0o644
+            padding = bytes(-len(data) % tarfile.BLOCKSIZE)
+            paths[full] = (_header(full, tarfile.REGTYPE, mode, size=len(data)), data + padding)
+    return b"".join(part for _, entry in sorted(paths.items()) for part in entry)
+
+
+def _header(path: bytes, kind: bytes, mode: int, *, size: int = 0, target: str = "") -> bytes:
+    info = tarfile.TarInfo(path.decode("utf-8", "surrogateescape"))
+    info.type, info.mode, info.size, info.linkname = kind, mode, size, target
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
