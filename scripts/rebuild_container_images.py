@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("sagemaker").setLevel(logging.ERROR)
 
-    from sagemaker import image_uris
+    from sagemaker import image_uris  # type: ignore[import-not-found] # in an environment of its own
 
     table = json.loads(arguments.table.read_text()) if arguments.table.exists() else {}
     part = sdk_part(image_uris, read=arguments.date)
@@ -54,8 +54,9 @@ def sdk_part(image_uris: Any, read: str) -> dict[str, Any]:
     config = image_uris.config_for_framework("pytorch")
     regions = Regions()
     images = {family: family_rows(image_uris, config, family, regions) for family in SDK_SCOPES}
+    sdk = f"sagemaker=={installed_version('sagemaker')}"
     return {
-        "source": f"sagemaker=={installed_version('sagemaker')}: image_uri_config/pytorch.json, image_uris.retrieve",
+        "source": f"{sdk}: image_uri_config/pytorch.json, image_uris.retrieve",
         "read": read,
         "partitions": partitions({region for accounts in regions.accounts.values() for region in accounts}),
         "accounts": {name: by_account(accounts) for name, accounts in regions.accounts.items()},
@@ -141,7 +142,7 @@ def tags(image_uris: Any, family: str, version: str, entry: dict[str, Any]) -> d
 
 
 def p4d_suffixes(image_uris: Any, family: str, version: str, entry: dict[str, Any]) -> dict[str, str]:
-    """What p4d instances add to the tag of GPU images, by the version as it is asked for."""
+    """Find what p4d instances add to the tag of GPU images, by the version as it is asked for."""
     if "gpu" not in PROBES[family]:
         return {}
     suffixes = {}
@@ -159,7 +160,7 @@ def p4d_suffixes(image_uris: Any, family: str, version: str, entry: dict[str, An
 def retrieve_tag(
     image_uris: Any, family: str, version: str, entry: dict[str, Any], py_version: str, **arguments: str
 ) -> str:
-    """The tag of the SDK's answer in the first region that has the image."""
+    """Return the tag of the SDK's answer in the first region that has the image."""
     uri = image_uris.retrieve(
         "pytorch",
         next(iter(entry["registries"])),

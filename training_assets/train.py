@@ -26,7 +26,7 @@ cross-entropy, or the mean squared error of standardised targets. ``test_rmse`` 
 
 Results
 -------
-- ``model.pth`` in the model folder: a dictionary for ``torch.load(..., weights_only=True)``, see `save_model`.
+- ``model.pth`` in the model folder: for ``torch.load(..., weights_only=True)``, see `save_model`.
 - ``metrics.json`` and ``learning_curve.png`` in the output data folder.
 
 Several processes
@@ -104,7 +104,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         ("train", settings.train, "given, here or by a channel named train"),
     )
     wrong = [
-        f"--{name} must be {rule}, got {getattr(settings, name.replace('-', '_')) or 'nothing'}"
+        f"--{name} must be {rule}, got {getattr(settings, name.replace('-', '_'))!r}"
         for name, allowed, rule in rules
         if not allowed
     ]

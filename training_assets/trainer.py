@@ -133,7 +133,7 @@ class Trainer:
         unknown = labels[classes[indices] != labels]
         if len(unknown):
             raise ValueError(
-                f"channel {channel}: y holds the label {unknown[0].item():g}, those of train are {self.classes}"
+                f"channel {channel}: y holds the label {unknown[0].item():g}, train has {self.classes}"
             )
         return indices
 
@@ -171,7 +171,7 @@ class Trainer:
                 rows = sum(min(size, max(0, of_process - start)) for of_process in self._rows_by_process)
                 loss = self._loss(self.model(self._x[batch]), self._y[batch])
                 optimizer.zero_grad()
-                (loss / rows).backward()  # type: ignore[no-untyped-call]
+                (loss / rows).backward()
                 for parameter in self.model.parameters():
                     if parameter.grad is not None:
                         summed(parameter.grad, process)

@@ -7,13 +7,15 @@ from datetime import date
 
 from .framework_version import FrameworkVersion, ModelServer, UnknownFrameworkVersionError
 from .image_description import ImageDescription, Processor, Scope, describe_image
-from .image_table import ImageFamily, ImageRow, Partition, image_table, release
+from .image_table import ImageFamily, ImageRow, image_table, release
 
 __all__ = [
     "ACCELERATOR_TYPES",
     "ContainerImage",
     "ContainerImageError",
     "ImageDescription",
+    "Processor",
+    "Scope",
     "describe_image",
     "end_of_patch",
     "find_image",
@@ -106,9 +108,10 @@ class ContainerImage:
         suffix = image_table().partition(region).dns_suffix
         return f"{self.accounts[region]}.dkr.ecr.{region}.{suffix}/{self.repository}:{self.tag}"
 
-    def partition(self, region: str) -> Partition:
-        """Partition of a region, for ARNs."""
-        return image_table().partition(region)
+    def repository_arn(self, region: str) -> str:
+        """ARN of the repository in one region, for policies."""
+        partition = image_table().partition(region).name
+        return f"arn:{partition}:ecr:{region}:{self.accounts[region]}:repository/{self.repository}"
 
 
 def image_uri(
@@ -135,7 +138,7 @@ def image_uri(
     scope : str, optional
         ``training`` or ``inference``. Defaults to ``training``.
     py_version : str, optional
-        For example ``py312``. Defaults to the only one that there is; needed where there are several.
+        For example ``py312``. Defaults to the newest that there is.
     accelerator_type : str, optional
         Elastic Inference accelerator, such as ``ml.eia2.medium``. Defaults to none.
 
@@ -268,21 +271,27 @@ def _look_up(
         _check_accelerator(problems, accelerator_type, scope, instance_type, processor)
     if scope not in ("training", "inference"):
         problems.append(f"scope must be training or inference, got {scope}")
-    if problems or version is None or processor is None:
+        return None
+    if version is None:
         return None
 
     requested = framework_version if isinstance(framework_version, str) else version.full
     family = _family(scope, processor, accelerator_type)
     row = _row(requested, version, family)
-    if row is None or processor not in row.tags:
-        problems.append(_no_image_problem(requested, family, processor))
+    if row is None:
+        problems.append(_no_image_problem(requested, family))
         return None
-    if py_version is None and len(row.py_versions) == 1:
-        py_version = row.py_versions[0]
+    py_version = py_version or row.py_versions[-1]
     if py_version not in row.py_versions:
         problems.append(
             f"py_version must be {' or '.join(row.py_versions)} for {_FAMILY_NAMES[family]} with PyTorch "
             f"{row.version}, got {py_version}"
+        )
+    if processor is None or problems:
+        return None
+    if processor not in row.tags:
+        problems.append(
+            f"training_images of {version.full} must have one for {processor}, got {dict(row.tags)}"
         )
         return None
 
@@ -358,10 +367,12 @@ def _check_accelerator(
         problems.append(f"accelerator_type needs an x86 instance_type without a GPU, got {instance_type}")
 
 
-def _family(scope: Scope, processor: Processor, accelerator_type: str | None) -> ImageFamily:
+def _family(scope: Scope, processor: Processor | None, accelerator_type: str | None) -> ImageFamily:
+    if scope == "training":
+        return "training"
     if accelerator_type is not None:
         return "eia"
-    return "graviton" if processor == "graviton" else scope
+    return "graviton" if processor == "graviton" else "inference"
 
 
 def _row(requested: str, version: FrameworkVersion, family: ImageFamily) -> ImageRow | None:
@@ -400,11 +411,13 @@ def _row_for_scope(framework_version: str | FrameworkVersion, scope: Scope) -> I
     return row
 
 
-def _no_image_problem(requested: str, family: ImageFamily, processor: Processor | None = None) -> str:
-    name = _FAMILY_NAMES[family] + (" GPU" if processor == "gpu" else "")
+def _no_image_problem(requested: str, family: ImageFamily) -> str:
+    hint = ", declared without training_images" if family == "training" else ""
+    known = image_table().versions()
     return (
-        f"framework_version must be one that has a {name} image: "
+        f"framework_version must be one that has an image for {_FAMILY_NAMES[family]}: "
         f"{', '.join(image_table().versions(family))}; got {requested}"
+        f"{hint if requested not in known else ''}"
     )
 
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from .container_role import sagemaker_arn
-from .shipped_assets import shipped_asset
+from .shipped_assets import shipped_function
 
 __all__ = ["EndpointCleanup"]
 
@@ -44,10 +44,7 @@ class EndpointCleanup(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             handler="index.handler",
-            code=lambda_.Code.from_asset(
-                str(shipped_asset("lambda_assets", "endpoint_cleanup")),
-                exclude=["**/__pycache__", "**/*.pyc"],
-            ),
+            code=shipped_function("endpoint_cleanup"),
             timeout=Duration.minutes(15),
             memory_size=256,
             log_group=logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS),

@@ -94,6 +94,8 @@ class FrameworkVersion:
         declared = (training_py_versions, inference_py_versions, end_of_patch, training_images)
         is_known = version in image_table().versions()
         if not is_known and any(declaration is not None for declaration in declared):
+            if training_images and not training_py_versions:
+                raise ValueError("training_images must come with training_py_versions, got none")
             return cls(
                 full=_declared_version(version),
                 training_py_versions=_py_versions("training_py_versions", training_py_versions),
@@ -115,8 +117,8 @@ class FrameworkVersion:
         )
         if not found:
             raise UnknownFrameworkVersionError(
-                f"framework_version must be one of {', '.join(table.versions())}, or the first two numbers of "
-                f"one as a string, got {version!r}; declare a newer one with "
+                f"framework_version must be one of {', '.join(table.versions())}, or the first two numbers "
+                f"of one, as a string, got {version!r}; declare a newer one with "
                 f"FrameworkVersion.of({str(version)!r}, training_py_versions=..., training_images=...)"
             )
         rows = [row for row in table.rows if row.version == found.version]
@@ -179,7 +181,7 @@ def model_server_of(numbers: tuple[int, ...]) -> ModelServer:
 
 
 def _declared_version(version: str) -> str:
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+    if not re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version):
         raise ValueError(
             f"a declared framework_version must have three numbers such as 2.14.0, got {version}"
         )
@@ -190,7 +192,7 @@ def _py_versions(name: str, values: Iterable[str] | None) -> tuple[str, ...]:
     if isinstance(values, str):
         raise ValueError(f"{name} must be a list such as ['py312'], got the string {values!r}")
     py_versions = tuple(values or ())
-    wrong = [value for value in py_versions if not re.fullmatch(r"py\d+", value)]
+    wrong = [value for value in py_versions if not re.fullmatch(r"py[0-9]+", value)]
     if wrong:
         raise ValueError(f"{name} must be Python versions such as py312, got {', '.join(wrong)}")
     return py_versions

@@ -13,7 +13,7 @@ Scope = Literal["training", "inference"]
 Processor = Literal["cpu", "gpu", "graviton", "neuron"]
 
 _URI = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
     r"/(?P<repository>[a-z0-9._/-]+):(?P<tag>[\w.-]+)(@sha256:[0-9a-f]{64})?"
 )
 
@@ -82,7 +82,7 @@ def describe_image(uri: str) -> ImageDescription | None:
 
 
 def _version(tag: str, rows: list[ImageRow]) -> str | None:
-    found = re.match(r"\d+\.\d+(\.\d+)?(?=-)", tag)
+    found = re.match(r"[0-9]+\.[0-9]+(\.[0-9]+)?(?=-)", tag)
     if not found:
         return None
     known = image_table().find(rows[0].family, found[0])
@@ -96,7 +96,7 @@ def _scope(families: set[ImageFamily]) -> Scope | None:
 
 
 def _processor(tag: str) -> Processor:
-    return "gpu" if re.search(r"(^|-)(gpu|cuda|cu\d+)(-|$)", tag) else "cpu"
+    return "gpu" if re.search(r"(^|-)(gpu|cuda|cu[0-9]+)(-|$)", tag) else "cpu"
 
 
 def _model_server(families: set[ImageFamily], version: str | None) -> ModelServer:

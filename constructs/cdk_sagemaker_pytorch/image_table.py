@@ -1,11 +1,9 @@
 """Typed view of ``container_images.json``, which is read on first use."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 __all__ = ["ImageFamily", "ImageRow", "ImageTable", "Partition", "image_table", "minor", "release"]
@@ -69,6 +67,7 @@ class ImageTable:
                 for row in rows:
                     for version in row["versions"]:
                         self._rows[family, version] = self._row(family, version, row)
+        self._versions = sorted({version for _, version in self._rows}, key=release)
         self._partitions = {
             region: Partition(name, partition["dns_suffix"])
             for name, partition in data["sdk"]["partitions"].items()
@@ -109,9 +108,13 @@ class ImageTable:
 
     def versions(self, *families: ImageFamily) -> list[str]:
         """Versions that have an image in any of the families (all, if none is named), oldest first."""
-        return sorted(
-            {version for family, version in self._rows if not families or family in families}, key=release
-        )
+        if not families:
+            return list(self._versions)
+        return [
+            version
+            for version in self._versions
+            if any((family, version) in self._rows for family in families)
+        ]
 
     def find(self, family: ImageFamily, version: str) -> ImageRow | None:
         """Row of a version, or of the newest patch of a minor version such as ``2.6``."""
@@ -158,6 +161,10 @@ def _registries(data: dict[str, Any]) -> dict[str, dict[str, str]]:
 @cache
 def image_table() -> ImageTable:
     """Return the table that ships with the library, read once."""
+    # Not at the top, so that importing the module stays cheap.
+    import json
+    from pathlib import Path
+
     return ImageTable(json.loads((Path(__file__).parent / "container_images.json").read_text()))
 
 

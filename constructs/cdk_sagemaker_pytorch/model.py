@@ -39,7 +39,7 @@ class PyTorchModel(Construct):
         As for every construct.
     model_data : ModelData
         The trained model.
-    framework_version : str
+    framework_version : str or FrameworkVersion
         PyTorch version of the serving container, for example ``"2.6"``.
     source_code : SourceCode, optional
         The inference script. Defaults to what `model_data` carries in ``code/``.
@@ -76,7 +76,7 @@ class PyTorchModel(Construct):
         construct_id: str,
         *,
         model_data: ModelData,
-        framework_version: str,
+        framework_version: str | FrameworkVersion,
         source_code: SourceCode | None = None,
         entry_point: str = "inference.py",
         instance_type: str = "ml.m5.large",
@@ -102,7 +102,7 @@ class PyTorchModel(Construct):
         super().__init__(scope, construct_id)
         self.role = role or new_container_role(self, "Role")
         self.image = image or PyTorchImage.inference(
-            framework_version, py_version=py_version, accelerator_type=accelerator_type
+            self.framework_version, py_version=py_version, accelerator_type=accelerator_type
         )
         image_config = self.image.bind(self, instance_type=instance_type)
         image_config.grant_pull(self.role)

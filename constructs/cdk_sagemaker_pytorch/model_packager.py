@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from .problems import Problems
-from .shipped_assets import shipped_asset
+from .shipped_assets import shipped_function
 from .task_state import TaskState, integration_arn
 
 __all__ = ["ModelPackager"]
@@ -90,10 +90,7 @@ class ModelPackager(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=architecture,
             handler="index.handler",
-            code=lambda_.Code.from_asset(
-                str(shipped_asset("lambda_assets", "model_packager")),
-                exclude=["**/__pycache__", "**/*.pyc"],
-            ),
+            code=shipped_function("model_packager"),
             memory_size=memory_size,
             timeout=timeout,
             log_group=logs.LogGroup(self, "Logs", retention=log_retention),
@@ -121,7 +118,7 @@ class ModelPackager(Construct):
         return self.function.grant_principal
 
     def grant_output(self, bucket: s3.IBucket, object_key_pattern: str) -> None:
-        """Let the packager write below a prefix.
+        """Let the packager write below a prefix, and read what it wrote.
 
         Parameters
         ----------
@@ -130,7 +127,13 @@ class ModelPackager(Construct):
         object_key_pattern : str
             Keys that it may write, for example ``models/*``.
         """
+        bucket.grant_read(self, object_key_pattern)
         bucket.grant_put(self, object_key_pattern)
+        iam.Grant.add_to_principal(
+            grantee=self,
+            actions=["s3:ListMultipartUploadParts"],
+            resource_arns=[bucket.arn_for_objects(object_key_pattern)],
+        )
 
     def package_state(
         self,

@@ -56,7 +56,7 @@ class PyTorchPipeline(Construct):
     source_code : SourceCode, optional
         The inference code. Defaults to the bundled handlers, which serve a TorchScript ``model.pt``
         or what the bundled training script saves.
-    framework_version : str, optional
+    framework_version : str or FrameworkVersion, optional
         PyTorch version of the serving container. Defaults to the one that trains.
     instance_type : str, optional
         Instance type of the endpoint. Defaults to ``ml.m5.large``.
@@ -106,7 +106,7 @@ class PyTorchPipeline(Construct):
         *,
         training_job: PyTorchTrainingJob,
         source_code: SourceCode | None = None,
-        framework_version: str | None = None,
+        framework_version: str | FrameworkVersion | None = None,
         instance_type: str = "ml.m5.large",
         initial_instance_count: int = 1,
         accelerator_type: str | None = None,
@@ -162,7 +162,7 @@ class PyTorchPipeline(Construct):
         self.model_role = new_container_role(self, "ModelRole")
 
         image_config = (
-            image or PyTorchImage.inference(version.full, accelerator_type=accelerator_type)
+            image or PyTorchImage.inference(version, accelerator_type=accelerator_type)
         ).bind(self, instance_type=instance_type)
         image_config.grant_pull(self.model_role)
         grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")

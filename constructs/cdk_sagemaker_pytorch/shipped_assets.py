@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-__all__ = ["shipped_asset"]
+from aws_cdk import aws_lambda as lambda_
+
+from .source_archive import ALWAYS_EXCLUDED
+
+__all__ = ["shipped_asset", "shipped_function"]
 
 _PACKAGE = Path(__file__).parent
 
@@ -30,4 +34,23 @@ def shipped_asset(*parts: str) -> Path:
     raise FileNotFoundError(
         f"{'/'.join(parts)} is missing from the installation, looked for: "
         + ", ".join(str(candidate) for candidate in candidates)
+    )
+
+
+def shipped_function(name: str) -> lambda_.Code:
+    """Code of a Lambda function that ships with the library: the same asset from a checkout and a wheel.
+
+    Parameters
+    ----------
+    name : str
+        Folder of the function in ``lambda_assets``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it is missing from the installation.
+    """
+    return lambda_.Code.from_asset(
+        str(shipped_asset("lambda_assets", name)),
+        exclude=[f"**/{pattern}" for pattern in (*sorted(ALWAYS_EXCLUDED), "*.pyc")],
     )

@@ -167,7 +167,7 @@ class SourceCode:
     @classmethod
     def bundled_training(cls) -> "SourceCode":
         """Use the training script that ships with the library: a classifier or regressor for tables."""
-        return cls.from_file(shipped_asset("training_assets", "train.py"))
+        return cls.from_directory(shipped_asset("training_assets"), entry_point="train.py")
 
     @classmethod
     def bundled_inference(cls) -> "SourceCode":

@@ -53,7 +53,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     ----------
     scope, construct_id
         As for every construct.
-    framework_version : str
+    framework_version : str or FrameworkVersion
         PyTorch version, for example ``"2.13"``.
     source_code : SourceCode, optional
         The training script. Defaults to the one that ships with the library.
@@ -116,7 +116,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         scope: Construct,
         construct_id: str,
         *,
-        framework_version: str,
+        framework_version: str | FrameworkVersion,
         source_code: SourceCode | None = None,
         inputs: Mapping[str, TrainingInput] | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
@@ -171,7 +171,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             )
 
         archive = self.source_code.bind_training(self, "SourceCode")
-        image_config = (image or PyTorchImage.training(framework_version, py_version=py_version)).bind(
+        image_config = (image or PyTorchImage.training(self.framework_version, py_version=py_version)).bind(
             self, instance_type=instance_type
         )
         output_uri = self.output_bucket.s3_url_for_object(output_prefix)

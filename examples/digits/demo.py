@@ -94,9 +94,10 @@ def main() -> int:
         ThreadPoolExecutor() as background,
     ):
         assembly = background.submit(synthesize, Path(folder))
-        with stages.stage("start the local AWS"):
-            aws = LocalAws(ROOT / ".local-aws").start()
+        aws = LocalAws(ROOT / ".local-aws")
         try:
+            with stages.stage("start the local AWS"):
+                aws.start()
             with stages.stage("bootstrap it with the CDK CLI"):
                 aws.bootstrap()
             with stages.stage("synthesize app.py (begun beside the above)"):

@@ -37,7 +37,8 @@ class EndpointCleanup:
     def remove_version(self, endpoint_name: str, version: str) -> list[str]:
         """Remove a version that could not be deployed, unless the endpoint serves it all the same.
 
-        An endpoint whose creation failed with it can never serve: it goes too.
+        An endpoint whose creation failed with it can never serve: it goes too. One that is being
+        deleted is waited for.
 
         Parameters
         ----------
@@ -53,7 +54,7 @@ class EndpointCleanup:
         """
         endpoint = self._describe_endpoint(endpoint_name)
         if endpoint is not None and endpoint["EndpointConfigName"] == version:
-            if endpoint["EndpointStatus"] != "Failed":
+            if endpoint["EndpointStatus"] not in ("Failed", "Deleting"):
                 return []
             self._remove_endpoint(endpoint_name)
         self._delete_version(version)

@@ -15,7 +15,8 @@ def pack_folder(folder: Path, archive: Path) -> None:
     """Pack what is in `folder` into a .tar.gz, the folder's own entries at the top level.
 
     The same content gives the same bytes: names are sorted; times, owners and group are zeroed. Symbolic
-    links are packed as what they point to, as the archive has to stand alone.
+    links are packed as what they point to, as the archive has to stand alone; those to nothing, and those
+    to a folder that they are in, are left out.
 
     Parameters
     ----------
@@ -30,13 +31,20 @@ def pack_folder(folder: Path, archive: Path) -> None:
         gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
     ):
-        for path in sorted(folder.iterdir()):
-            tar.add(path, arcname=path.name, filter=_reproducible)
+        _add_entries(tar, folder, "")
 
 
-def _reproducible(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if not (member.isfile() or member.isdir() or member.islnk()):
-        return None  # sockets, pipes and devices are no artifacts
+def _add_entries(tar: tarfile.TarFile, folder: Path, prefix: str) -> None:
+    for path in sorted(folder.iterdir()):
+        name = prefix + path.name
+        if path.is_dir() and path.resolve() not in (folder.resolve(), *folder.resolve().parents):
+            tar.add(path, name, recursive=False, filter=_reproducible)
+            _add_entries(tar, path, f"{name}/")
+        elif path.is_file():  # sockets, pipes and links to nothing are no artifacts
+            tar.add(path, name, filter=_reproducible)
+
+
+def _reproducible(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.mtime = 0
     member.uid = member.gid = 0
     member.uname = member.gname = ""

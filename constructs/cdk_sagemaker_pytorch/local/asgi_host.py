@@ -1,15 +1,17 @@
 """Serve a model folder's handler functions with Starlette and Uvicorn, where its own server cannot run.
 
-A program of its own: `python -P asgi_host.py --model-dir D --port P --work-dir W --ready-file F`. The handler
-chain is the package that the model's code carries; a model without it is served by the library's own copy.
+A program of its own, see `model_server`. The handler chain is the package that the model's code carries; a
+model without it is served by the library's own copy.
 """
 
 import argparse
+import asyncio
 import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +19,6 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -49,19 +50,29 @@ def _import_handler_chain() -> ModuleType:
     return importlib.import_module(f"{_SERVING_PACKAGE}.handler_chain")
 
 
+def _entry_point() -> str | None:
+    """Return the user's script, seen through the entry point that wraps it for TorchServe."""
+    program = os.environ.get("SAGEMAKER_PROGRAM", "")
+    if program == f"{_SERVING_PACKAGE}.torchserve_entry_point":
+        return os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT") or None
+    return program or None
+
+
 def application(chain: Any, ready_file: Path) -> Starlette:
     """Return the ASGI application that answers /ping and /invocations with a loaded handler chain."""
+    # One request at a time, as a worker of TorchServe does: a script need not be safe for threads.
+    worker = ThreadPoolExecutor(1)
 
     async def ping(_: Request) -> Response:
         return Response(status_code=200)
 
     async def invocations(request: Request) -> Response:
         body = await request.body()
-        headers = request.headers
-        answer = await run_in_threadpool(
-            chain.invoke, body, headers.get("content-type"), headers.get("accept")
-        )
-        return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
+        headers = dict(request.headers)
+        content_type, accept = headers.get("content-type"), headers.get("accept")
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(worker, chain.invoke, body, content_type, accept, headers)
+        return Response(answer.body, answer.status, {"content-type": answer.content_type})
 
     @asynccontextmanager
     async def ready(_: Starlette) -> AsyncIterator[None]:
@@ -81,16 +92,15 @@ def main() -> None:
     for option in ("--model-dir", "--work-dir", "--ready-file"):
         parser.add_argument(option, type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--internal-ports", type=int, nargs="+", required=True)
     options = parser.parse_args()
 
-    chain = _import_handler_chain().HandlerChain.load(
-        options.model_dir,
-        entry_point=os.environ.get("SAGEMAKER_PROGRAM"),
-        code_dir=os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY"),
-    )
-    uvicorn.run(
-        application(chain, options.ready_file), host="127.0.0.1", port=options.port, log_level="warning"
-    )
+    handler_chain = _import_handler_chain()
+    # The chain falls back to this variable, and what it names may be for TorchServe alone.
+    os.environ["SAGEMAKER_PROGRAM"] = _entry_point() or ""
+    chain = handler_chain.HandlerChain.load(options.model_dir)
+    app = application(chain, options.ready_file)
+    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from typing import Any
 
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError, _RESTError
+from moto.iam.access_control import PermissionResult
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend, iam_backends
 from moto.s3.exceptions import S3ClientError
+from moto.s3.models import FakeBucket, s3_backends
 from moto.sts.models import sts_backends
 
 from .iam_policy import PolicyDocument, PolicyRequest, is_allowed
@@ -53,6 +55,8 @@ def install() -> None:
     """Let moto ask here whether a call is allowed."""
     ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = _check_call
     ActionAuthenticatorMixin._authenticate_and_authorize_s3_action = _check_s3_call
+    # Bucket policies are evaluated here; moto's own evaluation takes a condition that it does not know for met.
+    FakeBucket.get_permission = lambda bucket, action, resource: PermissionResult.NEUTRAL
 
 
 def role_credentials(role_arn: str, *, service: str, session_name: str) -> Credentials:
@@ -76,11 +80,8 @@ def role_credentials(role_arn: str, *, service: str, session_name: str) -> Crede
         role = _iam().get_role_by_arn(role_arn)
     except NotFoundException:
         raise RoleError(f"the role {role_arn} does not exist") from None
-    trust = json.loads(role.assume_role_policy_document)
-    if settings().enforce_iam and not is_allowed(
-        [trust], PolicyRequest(action="sts:AssumeRole", principal=service, context=_base_context(role_arn))
-    ):
-        raise RoleError(f"{service} is not allowed to assume the role {role_arn}: its trust policy has no such principal")
+    if settings().enforce_iam and not _trusts(json.loads(role.assume_role_policy_document), service):
+        raise RoleError(f"{service} is not allowed to assume the role {role_arn} by its trust policy")
     key = (role_arn, service, session_name)
     with _sessions_lock:
         if key not in _sessions:
@@ -96,6 +97,32 @@ def role_credentials(role_arn: str, *, service: str, session_name: str) -> Crede
                 session.access_key_id, session.secret_access_key, session.session_token
             )
         return _sessions[key]
+
+
+def _trusts(document: PolicyDocument, service: str) -> bool:
+    name, _, suffix = service.partition(".")
+    return any(
+        is_allowed(
+            [_without_source_arn(document)],
+            PolicyRequest(action="sts:AssumeRole", principal=principal, context=_base_context(service)),
+        )
+        for principal in (service, f"{name}.{settings().region}.{suffix}")
+    )
+
+
+def _without_source_arn(document: PolicyDocument) -> PolicyDocument:
+    """Leave out conditions on aws:SourceArn: which machine or job assumes a role is not known here."""
+    statements = [
+        statement
+        | {
+            "Condition": {
+                operator: {key: value for key, value in keys.items() if key.lower() != "aws:sourcearn"}
+                for operator, keys in statement.get("Condition", {}).items()
+            }
+        }
+        for statement in document["Statement"]
+    ]
+    return {"Statement": statements}
 
 
 def authorize(call: ApiCall, caller: Caller) -> None:
@@ -163,7 +190,9 @@ def _check_s3_call(response: Any, bucket_name: str | None = None, key_name: str 
         return
     query = {name: str(values[0]) for name, values in response.querystring.items() if values}
     call = ApiCall(
-        "s3", response._get_action(), {"Bucket": bucket_name, "Key": key_name, "Prefix": query.get("prefix", "")}
+        "s3",
+        response._get_action(),
+        {"Bucket": bucket_name, "Key": key_name, "Prefix": query.get("prefix", "")},
     )
     try:
         authorize(call, caller_of(response.headers.get("Authorization", ""), response.querystring))
@@ -190,7 +219,11 @@ def _parameters(response: Any) -> dict[str, Any]:
         body = json.loads(response.body)
         if isinstance(body, dict):
             return body
-    return {name: values[0] for name, values in response.querystring.items() if isinstance(values, list) and values}
+    return {
+        name: values[0]
+        for name, values in response.querystring.items()
+        if isinstance(values, list) and values
+    }
 
 
 def _is_allowed_by(
@@ -220,9 +253,9 @@ def _role_policies(role_name: str) -> list[PolicyDocument]:
 def _bucket_policy(resource: str | None) -> PolicyDocument | None:
     if resource is None or not resource.startswith("arn:aws:s3:::"):
         return None
-    from moto.s3.models import s3_backends
-
-    bucket = s3_backends[settings().account]["aws"].buckets.get(resource[len("arn:aws:s3:::") :].split("/")[0])
+    bucket = s3_backends[settings().account]["aws"].buckets.get(
+        resource[len("arn:aws:s3:::") :].split("/")[0]
+    )
     if bucket is None or not bucket.policy:
         return None
     document: PolicyDocument = json.loads(bucket.policy)

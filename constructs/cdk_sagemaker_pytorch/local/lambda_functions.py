@@ -166,7 +166,9 @@ def _run_process(
             log(message)
             return {"error": {"errorType": "Sandbox.Timedout", "errorMessage": message}}
         if not answer.exists():
-            message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {process.returncode}"
+            message = (
+                f"RequestId: {request_id} Error: Runtime exited with error: exit status {process.returncode}"
+            )
             log(message)
             return {"error": {"errorType": "Runtime.ExitError", "errorMessage": message}}
         result: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))

@@ -1,4 +1,9 @@
-"""One model on one model server: started on a free loopback port, ready when the model is loaded."""
+"""One model on one model server: started on a free loopback port, ready when the model is loaded.
+
+The server of each kind is a program beside this module, `ray_host.py` for example. It is told the folder of
+the model, the port for HTTP, more free ports for what the server needs inside, a temporary folder, and a
+file that it makes when the model is loaded. If the model does not load it ends with the reason on its output.
+"""
 
 import http.client
 import importlib.util
@@ -24,6 +29,8 @@ _CONTAINER_MODEL_DIR = "/opt/ml/model"
 _LINES_KEPT_FOR_FAILURE = 400
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
+_INSTALL_FAILED = 78  # what the command exits with then: EX_CONFIG of sysexits.h
+_INTERNAL_PORTS = 4
 # Path for requests and path for the health check: Ray's are where the container's proxy forwards to.
 _PATHS: Mapping[ServerKind, tuple[str, str]] = {
     "ray": ("/", "/-/healthz"),
@@ -125,27 +132,16 @@ class ModelServer:
         Raises
         ------
         ModelLoadError
-            If requirements cannot be installed, the model does not load, or not in time. Nothing is left running.
+            If requirements cannot be installed or the model does not load in time. Nothing is left
+            running then.
         """
         if self.server_note:
             self._log(self.server_note)
         # Short, for Ray keeps sockets in it and their paths are limited to 107 bytes.
         work_dir = Path(tempfile.mkdtemp(prefix="sm-"))
         try:
-            python = self._install_requirements(work_dir)
             ready_file = work_dir / "ready"
-            host = Path(__file__).with_name(f"{self.kind}_host.py")
-            command = [
-                python,
-                "-P",
-                str(host),
-                "--model-dir",
-                str(self._model_dir),
-                "--port",
-                str(self._port),
-            ]
-            command += ["--work-dir", str(work_dir), "--ready-file", str(ready_file)]
-            process = self._run(command, work_dir)
+            process = self._run(self._command(work_dir, ready_file), work_dir)
             self._wait_until_ready(process, ready_file)
         except BaseException:
             self.stop()
@@ -172,18 +168,21 @@ class ModelServer:
         if process is not None:
             process.stop()
 
-    def _install_requirements(self, work_dir: Path) -> str:
-        """Install code/requirements.txt for this server alone; return the interpreter that sees it."""
+    def _command(self, work_dir: Path, ready_file: Path) -> list[str]:
+        """Return the server's command; it installs code/requirements.txt first, for this server alone."""
         requirements = self._model_dir / "code" / "requirements.txt"
+        python = overlay_environment(work_dir / "python") if requirements.exists() else Path(sys.executable)
+        host = Path(__file__).with_name(f"{self.kind}_host.py")
+        serve = [python, "-P", host, "--model-dir", self._model_dir, "--work-dir", work_dir]
+        serve += ["--ready-file", ready_file, "--port", self._port]
+        serve += ["--internal-ports", *(free_port() for _ in range(_INTERNAL_PORTS))]
+        command = [str(argument) for argument in serve]
         if not requirements.exists():
-            return sys.executable
-        python = overlay_environment(work_dir / "python")
-        command = pip_install_command(python, "-r", str(requirements))
-        if self._run(command, None).wait(self._startup_timeout):
-            raise self._failed(f"InstallRequirementsError: {shlex.join(command)} failed")
-        return str(python)
+            return command
+        install = shlex.join(pip_install_command(python, "-r", str(requirements)))
+        return ["/bin/sh", "-c", f"{install} || exit {_INSTALL_FAILED}; exec {shlex.join(command)}"]
 
-    def _run(self, command: list[str], temporary_folder: Path | None) -> SupervisedProcess:
+    def _run(self, command: list[str], work_dir: Path) -> SupervisedProcess:
         with self._lock:
             if self._stopped:
                 raise ModelLoadError("stopped while it was starting")
@@ -194,7 +193,7 @@ class ModelServer:
                 log_path=self.log_path,
                 on_line=self._heard,
                 grace_period=_GRACE_SECONDS,
-                temporary_folders=[] if temporary_folder is None else [temporary_folder],
+                temporary_folders=[work_dir],
             )
             return self._process
 
@@ -224,9 +223,9 @@ class ModelServer:
                 continue
             if self._stopped:
                 raise ModelLoadError("stopped while it was starting")
-            raise self._failed(
-                f"the {self.kind} server ended with exit code {returncode} while it was starting"
-            )
+            if returncode == _INSTALL_FAILED:
+                raise self._failed("InstallRequirementsError: code/requirements.txt cannot be installed")
+            raise self._failed(f"the model did not load, the {self.kind} server ended with code {returncode}")
         raise self._failed(f"the model was not loaded after {self._startup_timeout:g} seconds")
 
     def _failed(self, what: str) -> ModelLoadError:

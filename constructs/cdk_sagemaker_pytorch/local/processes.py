@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -40,6 +41,7 @@ _CONTAINER_VARIABLES = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
+_logger = logging.getLogger(__name__)
 _given_ports: set[int] = set()
 _given_ports_lock = threading.Lock()
 
@@ -192,5 +194,10 @@ class SupervisedProcess:
         with log, cast("IO[bytes]", self._process.stdout) as output:
             while line := output.readline(_MAX_LINE_BYTES):
                 log.write(line)
-                if on_line is not None:
+                if on_line is None:
+                    continue
+                try:
                     on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+                except Exception:
+                    # Nobody would read the pipe any more, and the command would wait for that.
+                    _logger.exception("on_line failed for a line of %s", log.name)

@@ -1,7 +1,7 @@
 """Run a Ray Serve application on 127.0.0.1 alone, as `serve run` does in the Ray Serve container.
 
-A program of its own: `python -P ray_host.py --model-dir D --port P --work-dir W --ready-file F`. The
-application is the model's config.yaml if it has one, else the one that SM_RAYSERVE_APP names.
+A program of its own, see `model_server`. The application is the model's config.yaml if it has one, else the
+one that SM_RAYSERVE_APP names.
 
 Ray listens on every interface of the machine unless told otherwise, with RPC that unpickles what it is
 sent. It is told otherwise in three ways: by its switch for machines without a cluster, by the loopback
@@ -13,7 +13,6 @@ import argparse
 import importlib
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -25,32 +24,20 @@ _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _MIN_CPUS = 16
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def _listen_on_loopback_only() -> None:
     """Keep the gRPC servers of this worker process off the network; Serve binds each replica's to [::]."""
-    from grpc.aio import _server
+    from grpc.aio import _server  # type: ignore[import-untyped]
 
     original = _server.Server.add_insecure_port
 
-    def add_insecure_port(self: Any, address: str) -> int:
-        host, _, port = address.rpartition(":")
-        return original(self, f"127.0.0.1:{port}" if host in ("[::]", "0.0.0.0") else address)  # noqa: S104
+    def add_insecure_port(self: Any, address: str) -> Any:
+        return original(self, address.replace("[::]", "127.0.0.1"))
 
     _server.Server.add_insecure_port = add_insecure_port
 
 
-def _start_ray(work_dir: Path) -> None:
-    autoscaler_port, dashboard_port, agent_port = _free_ports(3)
+def _start_ray(work_dir: Path, ports: list[int]) -> None:
+    autoscaler_port, dashboard_port, agent_port = ports[:3]
     os.environ.update(
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # this is what makes the node's address 127.0.0.1
         RAY_USAGE_STATS_ENABLED="0",
@@ -69,7 +56,7 @@ def _start_ray(work_dir: Path) -> None:
     def with_free_agent_port(self: Any, *args: Any, **options: Any) -> None:
         original(self, *args, **{"dashboard_agent_listen_port": agent_port, **options})
 
-    RayParams.__init__ = with_free_agent_port
+    RayParams.__init__ = with_free_agent_port  # type: ignore[method-assign]
     ray.init(
         address="local",
         include_dashboard=False,
@@ -89,7 +76,7 @@ def _serve(model_dir: Path, port: int) -> None:
     client = serve_start(http_options={"host": "127.0.0.1", "port": port}, proxy_location="HeadOnly")
     config_file = model_dir / "config.yaml"
     if config_file.exists():
-        import yaml
+        import yaml  # type: ignore[import-untyped]
 
         config = ServeDeploySchema.model_validate(yaml.safe_load(config_file.read_text(encoding="utf-8")))
         client.deploy_apps(config, _blocking=True)
@@ -112,10 +99,11 @@ def main() -> None:
     for option in ("--model-dir", "--work-dir", "--ready-file"):
         parser.add_argument(option, type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--internal-ports", type=int, nargs="+", required=True)
     options = parser.parse_args()
 
     stopped = threading.Event()
-    _start_ray(options.work_dir)
+    _start_ray(options.work_dir, options.internal_ports)
     try:
         _serve(options.model_dir, options.port)
     except RuntimeError as error:

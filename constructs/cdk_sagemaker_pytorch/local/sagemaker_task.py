@@ -45,7 +45,9 @@ class SageMakerTask(StateTaskServiceCallback):
 
     def _validate_service_integration_is_supported(self) -> None:
         action, condition = self.resource.api_action, self.resource.condition
-        if action not in _ACTIONS or (condition is not None and self._get_sfn_resource() != "createTrainingJob.sync"):
+        if action not in _ACTIONS or (
+            condition is not None and self._get_sfn_resource() != "createTrainingJob.sync"
+        ):
             raise ValueError(
                 f"The resource provided {self.resource.resource_arn} not recognized. The value is not a valid "
                 "resource ARN, or the resource is not available in this region."

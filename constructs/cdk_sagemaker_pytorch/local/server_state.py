@@ -10,6 +10,9 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+#: Path that the server answers as soon as it is up.
+HEALTH_PATH = "/_local/health"
+
 #: Keys of the one user of the local AWS, who may do everything. They open nothing outside it.
 ADMIN_ACCESS_KEY_ID = "AKIALOCALAWSADMIN000"
 ADMIN_SECRET_ACCESS_KEY = "local-aws-admin"  # noqa: S105 - a fixed word, not a secret

@@ -38,8 +38,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
-from moto.stepfunctions.parser.backend.execution import Execution
+from moto.stepfunctions.parser.asl.eval.program_state import (
+    ProgramEnded,
+    ProgramError,
+    ProgramStopped,
+    ProgramTimedOut,
+)
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from .iam import role_credentials
@@ -73,6 +78,7 @@ def install() -> None:
     ExecutionWorker._get_evaluation_environment = _environment_with_context(
         ExecutionWorker._get_evaluation_environment
     )
+    BaseExecutionWorkerCommunication._reflect_execution_status = _reflect_execution_status
     Environment.set_error = _unless_stopped(Environment.set_error)
     state_module.StateData = _state_data
     state_task_factory.state_task_service_for = _task_for
@@ -194,6 +200,24 @@ def _environment_with_context(moto_method: Any) -> Any:
         return environment
 
     return get_evaluation_environment
+
+
+def _reflect_execution_status(worker: BaseExecutionWorkerCommunication) -> None:
+    """Stand in for moto's method, which sets the status before the output: who looks then misses it."""
+    execution = worker.execution
+    state = execution.exec_worker.env.program_state()
+    execution.stop_date = datetime.datetime.now(datetime.UTC)
+    if isinstance(state, ProgramEnded):
+        execution.output = execution.exec_worker.env.states.get_input()
+        execution.exec_status = ExecutionStatus.SUCCEEDED
+    elif isinstance(state, ProgramStopped):
+        execution.exec_status = ExecutionStatus.ABORTED
+    elif isinstance(state, ProgramTimedOut):
+        execution.exec_status = ExecutionStatus.TIMED_OUT
+    elif isinstance(state, ProgramError):
+        execution.error = state.error.get("error")
+        execution.cause = state.error.get("cause")
+        execution.exec_status = ExecutionStatus.FAILED
 
 
 def _unless_stopped(moto_method: Any) -> Any:

@@ -1,11 +1,11 @@
 """Run one command and end everything it started, whatever happens to the process that asked for it.
 
-Run as a file, `python -I supervisor.py GRACE_SECONDS FOLDERS COMMAND...`, with a pipe as standard input whose
-other end only the parent holds. End of file on that pipe means "stop": the parent closed it or is gone, even by
-SIGKILL. The supervisor then ends the command as a container's runtime does: SIGTERM, a grace period,
-SIGKILL. When the command has ended, for whatever reason, the supervisor kills what it left behind, and
-exits as the command did: with its exit code, or by the same signal. FOLDERS is a JSON list of folders that it
-removes last.
+Run as a file, `python -I supervisor.py GRACE_SECONDS FOLDERS COMMAND...`, with a pipe as standard input
+whose other end only the parent holds. End of file on that pipe means "stop": the parent closed it or is
+gone, even by SIGKILL. The supervisor then ends the command as a container's runtime does: SIGTERM, a grace
+period, SIGKILL. When the command has ended, for whatever reason, the supervisor kills what it left behind,
+removes the temporary folders in the JSON list FOLDERS, and exits as the command did: with its exit code,
+or by the same signal.
 """
 
 import contextlib

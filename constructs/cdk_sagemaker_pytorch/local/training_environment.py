@@ -12,8 +12,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, Literal
+
+from .hyperparameters import command_line_arguments, decode_hyperparameters, sm_variables
+from .training_folders import HostFolders
 
 INSTANCE_GROUP = "homogeneousCluster"
 NETWORK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
@@ -76,107 +78,6 @@ _SNAPSHOT_VARIABLES = (
     "resource_config",
     "user_entry_point",
 )
-
-
-@dataclass(frozen=True)
-class HostFolders:
-    """The folders of one host, laid out as /opt/ml of the container."""
-
-    base: Path
-
-    @property
-    def code(self) -> Path:
-        """Unpacked source code, and the script's working folder."""
-        return self.base / "code"
-
-    @property
-    def model(self) -> Path:
-        """What becomes model.tar.gz."""
-        return self.base / "model"
-
-    @property
-    def config(self) -> Path:
-        """hyperparameters.json, inputdataconfig.json and resourceconfig.json."""
-        return self.base / "input" / "config"
-
-    @property
-    def data(self) -> Path:
-        """One folder for each channel."""
-        return self.base / "input" / "data"
-
-    @property
-    def output(self) -> Path:
-        """What becomes output.tar.gz: `data` and the files success or failure."""
-        return self.base / "output"
-
-    @property
-    def output_data(self) -> Path:
-        """Artifacts of the script other than the model."""
-        return self.output / "data"
-
-    @property
-    def intermediate(self) -> Path:
-        """Artifacts that SageMaker would upload while the job runs."""
-        return self.output / "intermediate"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Checkpoints, /opt/ml/checkpoints of the container."""
-        return self.base / "checkpoints"
-
-    def make(self) -> None:
-        """Make all folders."""
-        for folder in (
-            self.code,
-            self.model,
-            self.config,
-            self.data,
-            self.output_data,
-            self.checkpoints,
-        ):
-            folder.mkdir(parents=True, exist_ok=True)
-
-
-def decode_hyperparameters(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
-    """Decode each value from JSON; one that is no JSON stays the string it is."""
-    decoded: dict[str, Any] = {}
-    for name, value in hyperparameters.items():
-        try:
-            decoded[name] = json.loads(value)
-        except (ValueError, TypeError):
-            decoded[name] = value
-    return decoded
-
-
-def command_line_arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
-    """Turn decoded hyperparameters into arguments, sorted by name.
-
-    `{"k": True, "layers": [1, 2], "map": {"a": 1}, "none": None}` gives
-    `["-k", "True", "--layers", "[1, 2]", "--map", "a=1", "--none", ""]`.
-    """
-    arguments: list[str] = []
-    for name in sorted(hyperparameters):
-        arguments += [f"--{name}" if len(name) > 1 else f"-{name}", _argument(hyperparameters[name])]
-    return arguments
-
-
-def _argument(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ",".join(f"{key}={item}" for key, item in sorted(value.items()))
-    return "" if value is None else str(value)
-
-
-def sm_variables(values: Mapping[str, Any]) -> dict[str, str]:
-    """Name variables SM_ and the upper-cased name; encode all values but strings as compact JSON."""
-    return {f"SM_{name.upper()}": _variable(value) for name, value in values.items()}
-
-
-def _variable(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 @cache

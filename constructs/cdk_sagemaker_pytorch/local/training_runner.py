@@ -16,10 +16,12 @@ from typing import Any, Literal
 
 from .archives import ArchiveError, pack_folder, unpack_archive
 from .error_message import error_message
+from .hyperparameters import decode_hyperparameters
 from .processes import SupervisedProcess, free_port, host_environment
 from .requirements import overlay_environment, pip_install_command
-from .training_environment import HostFolders, TrainingEnvironment, decode_hyperparameters
+from .training_environment import TrainingEnvironment
 from .training_failure import TrainingError, failure_reason
+from .training_folders import HostFolders
 
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 _CHANNEL_SETTINGS = {
@@ -124,7 +126,7 @@ class TrainingResult:
     failure_reason: str | None
     """As DescribeTrainingJob gives it; None unless the job failed."""
     exit_code: int | None
-    """The script's own exit code, -N when signal N ended it; None when it did not start."""
+    """The script's own exit code, -N when signal N ended it; None when it did not start or was stopped."""
     model_archive: Path | None
     """model.tar.gz; None for a failed job."""
     output_archive: Path
@@ -171,6 +173,7 @@ class TrainingRun:
         self._lock = threading.Lock()
         self._processes: list[SupervisedProcess] = []
         self._stopping: Literal["Stopped", "MaxRuntimeExceeded"] | None = None
+        self._ended = False  # nothing is started any more
 
     def run(self) -> TrainingResult:
         """Run the job to its end. What goes wrong in it becomes the result, not an exception."""
@@ -190,7 +193,7 @@ class TrainingRun:
             deadline.cancel()
         status: Literal["Completed", "Failed", "Stopped"]
         if self._stopping is not None:
-            status, reason = "Stopped", None
+            status, reason, exit_code = "Stopped", None, None
         else:
             status, reason = "Completed" if failure is None else "Failed", self._report(failure)
         return TrainingResult(
@@ -212,6 +215,11 @@ class TrainingRun:
         with self._lock:
             if self._stopping is None:
                 self._stopping = reason
+        self._end_processes()
+
+    def _end_processes(self) -> None:
+        with self._lock:
+            self._ended = True
             for process in self._processes:
                 process.terminate()
 
@@ -280,8 +288,7 @@ class TrainingRun:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 failures = [error for future in done if (error := future.exception()) is not None]
                 if failures:
-                    for process in self._processes:
-                        process.terminate()
+                    self._end_processes()
                     raise failures[0]
 
     def _run_script(self, environment: TrainingEnvironment, python: str) -> None:
@@ -306,7 +313,7 @@ class TrainingRun:
 
     def _run_process(self, host: str, command: list[str], cwd: Path, variables: Mapping[str, str]) -> int:
         with self._lock:
-            if self._stopping is not None:
+            if self._ended:
                 return 0
             process = SupervisedProcess(
                 command,
@@ -376,8 +383,10 @@ def _merge(source: Path, target: Path) -> list[Path]:
         destination = target / file.relative_to(source)
         if file.is_dir():
             destination.mkdir(exist_ok=True)
+        elif not file.exists():
+            continue  # a link to nothing
         elif not destination.exists():
-            os.link(file, destination)
+            os.link(file.resolve(), destination)
         elif file.read_bytes() != destination.read_bytes():
             clashes.append(file.relative_to(source))
     return clashes

@@ -52,7 +52,7 @@ class Deadline:
         """
         if self._end is not None and time.monotonic() >= self._end:
             raise DeadlineError(
-                f"ran out of time {progress}; nothing was written: give the function a longer timeout or more "
-                "memory, which brings CPU and network (ModelPackager(timeout=..., memory_size=...)), or run "
-                "packaging as a processing job"
+                f"ran out of time {progress}; nothing was written: give the function a longer timeout or "
+                "more memory, which brings CPU and network (ModelPackager(timeout=..., memory_size=...)), "
+                "or run packaging as a processing job"
             )

@@ -6,8 +6,8 @@ standard library gives the same results.
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, Final, Protocol
 
 from .errors import CorruptArchiveError, DecompressionBombError, NotGzipError, TruncatedArchiveError
 
@@ -54,9 +54,7 @@ class GunzipStream:
         Bytes taken and given so far.
     """
 
-    def __init__(
-        self, blocks: Iterable[bytes], name: str, *, max_bytes: int, max_ratio: int
-    ) -> None:
+    def __init__(self, blocks: Iterable[bytes], name: str, *, max_bytes: int, max_ratio: int) -> None:
         self._blocks = iter(blocks)
         self._name = name
         self._max_bytes = max_bytes
@@ -84,12 +82,12 @@ class GunzipStream:
         block = next(self._blocks, end)
         if block is None:
             raise TruncatedArchiveError(
-                f"{self._name} is cut short: its gzip data ends after {self.compressed} bytes without an end mark"
+                f"{self._name} is cut short: its gzip data has no end mark after {self.compressed} bytes"
             )
         self.compressed += len(block)
         return block
 
-    def _member(self, block: bytes) -> Iterator[bytes]:
+    def _member(self, block: bytes) -> Generator[bytes, None, bytes]:
         """Yield what one member holds and return the bytes after it."""
         inflate = engine.decompressobj(wbits=_GZIP_WBITS)
         while True:
@@ -112,8 +110,8 @@ class GunzipStream:
             )
         if self.uncompressed > _RATIO_FLOOR and self.uncompressed > self.compressed * self._max_ratio:
             raise DecompressionBombError(
-                f"{self._name} unpacks to more than {self._max_ratio} times its size; raise max_ratio if that "
-                "is meant"
+                f"{self._name} unpacks to more than {self._max_ratio} times its size; raise max_ratio if "
+                "that is meant"
             )
 
     def _check_padding(self, block: bytes) -> None:
@@ -128,7 +126,7 @@ class GunzipStream:
             block = self._next_block(b"")
 
 
-def header_length(start: bytes) -> int | None:
+def header_length(start: bytes | bytearray) -> int | None:
     """Return the number of bytes of a gzip header (RFC 1952), or None when `start` does not hold it all."""
     if len(start) < len(_HEADER):
         return None
@@ -148,16 +146,23 @@ def header_length(start: bytes) -> int | None:
     return position if position <= len(start) else None
 
 
+class Output(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes | memoryview, /) -> Any:
+        """Append `data`."""
+
+
 class GzipWriter:
     """Compresses to one gzip member, fast and the same on every run.
 
     Parameters
     ----------
-    output : Any
-        Has a method `write(bytes)`.
+    output : Output
+        Where the gzip member goes.
     """
 
-    def __init__(self, output: Any) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
         self._deflate = engine.compressobj(1, zlib.DEFLATED, _RAW_WBITS)
         self._crc = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from .errors import UnsafeMemberError
-from .tar_stream import Member, is_under, show
+from .tar_member import Member, is_under, show
 
 _MAX_HOPS: Final = 40  # where Linux gives up following links
 _MAX_LINKS: Final = 100_000

@@ -149,9 +149,11 @@ def _check_places(values: Mapping[str, Any], problems: list[str]) -> None:
     written = {output}
     if values["framework_version"] < (1, 2):
         written.add(output.beside(SOURCE_ARCHIVE))
-    for name in ("model_data", "source_code"):
-        if values[name] in written:
-            problems.append(f"output would overwrite {name} ({values[name]}): choose another prefix")
+    problems += (
+        f"output would overwrite {name} ({values[name]}): choose another prefix"
+        for name in ("model_data", "source_code")
+        if values[name] in written
+    )
 
 
 def _version(value: Any, problems: list[str]) -> tuple[int, ...]:
@@ -185,7 +187,7 @@ def _texts(value: Any, name: str, problems: list[str]) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(
         isinstance(text, str) for pair in value.items() for text in pair
     ):
-        problems.append(f"{name} must map texts to texts, got {value!r}")
+        problems.append(f"{name} must map texts to texts, got {type(value).__name__}")
         return {}
     return dict(value)
 

@@ -1,23 +1,23 @@
-"""The streaming rewrite: what a splice cannot keep is compressed anew, in bounded memory and without a disk."""
+"""The streaming rewrite: the model compressed anew, in bounded memory and without a disk."""
 
 from collections.abc import Iterable
 
-from .gzip_stream import GzipWriter
+from .gzip_stream import GzipWriter, Output
 from .scan import CODE, ModelArchive
 from .sparse import write_expanded
-from .tar_stream import END_OF_ARCHIVE, ByteStream, is_under, read_members
-from .upload import ObjectWriter
+from .tar_member import is_under
+from .tar_stream import END_OF_ARCHIVE, ByteStream, read_members
 
 
-def rewrite(archive: ModelArchive, blocks: Iterable[bytes], writer: ObjectWriter) -> None:
+def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> None:
     """Write the code, then every member of the model archive in `blocks` that is no old code.
 
     Raises
     ------
     ModelPackagerError
-        When the archive is broken or unsafe; the writer is not closed then.
+        When the archive is broken or unsafe; what was written is of no use then.
     """
-    gzip = GzipWriter(writer)
+    gzip = GzipWriter(output)
     gzip.write(archive.code.entries)
     guard = archive.guard()
     stream = ByteStream(archive.gunzip(blocks))

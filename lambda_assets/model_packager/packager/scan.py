@@ -8,7 +8,8 @@ from .gzip_stream import GunzipStream
 from .links import LinkGuard
 from .request import PackagingRequest
 from .source_code import SourceCode
-from .tar_stream import ByteStream, is_under, read_members
+from .tar_member import is_under
+from .tar_stream import ByteStream, read_members
 
 CODE: Final = b"code"
 
@@ -54,8 +55,8 @@ def scan(archive: ModelArchive, blocks: Iterable[bytes]) -> int:
     Raises
     ------
     RewriteNeededError
-        As soon as something is seen that splicing cannot keep: old `code/` members, more than one gzip member,
-        sparse members, zeros after the gzip data.
+        As soon as something is seen that splicing cannot keep: old `code/` members, sparse members, more than
+        one gzip member, zeros after the gzip data.
     ModelPackagerError
         When the archive is broken or unsafe.
     """

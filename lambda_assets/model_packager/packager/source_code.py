@@ -5,12 +5,18 @@ import tarfile
 from dataclasses import dataclass
 from typing import Final
 
-from .errors import DecompressionBombError, EntryPointMissingError, RequirementsNotSupportedError
+from .errors import (
+    DecompressionBombError,
+    EntryPointMissingError,
+    NotTarError,
+    RequirementsNotSupportedError,
+)
 from .gzip_stream import GunzipStream
 from .links import LinkGuard
 from .request import PackagingRequest, S3Uri
 from .storage import Storage
-from .tar_stream import ByteStream, Member, read_members, split_name
+from .tar_member import Member, clean_name
+from .tar_stream import ByteStream, read_members
 
 _SHOWN_NAMES: Final = 10
 
@@ -47,8 +53,8 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
     stored = storage.head(place)
     if stored.size > request.max_source_bytes:
         raise DecompressionBombError(
-            f"{place} has {stored.size} bytes, source code may have {request.max_source_bytes}: move data and "
-            "models out of it, or raise max_source_bytes"
+            f"{place} has {stored.size} bytes, source code may have {request.max_source_bytes}: move data "
+            "and models out of it, or raise max_source_bytes"
         )
     archive = b"".join(storage.blocks(stored))
     name = str(place)
@@ -60,7 +66,10 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
     for member in read_members(ByteStream([plain]), name):
         guard.check(member)
     guard.finish()
-    infos = _members(plain, name)
+    try:
+        infos = _members(plain, name)
+    except (tarfile.TarError, ValueError, KeyError) as error:
+        raise NotTarError(f"{name} cannot be read: {error}") from error
     _check(infos, request, name)
     links = tuple(
         Member(b"code/" + path, "symlink", _bytes(info.linkname))
@@ -73,9 +82,10 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
 def _members(plain: bytes, name: str) -> dict[bytes, tuple[tarfile.TarInfo, bytes]]:
     """Return header and data by path; of two members with one path the later one counts."""
     infos: dict[bytes, tuple[tarfile.TarInfo, bytes]] = {}
-    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+    file = io.BytesIO(plain)
+    with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
         for info in tar:
-            path = split_name(_bytes(info.name), name)
+            path = clean_name(_bytes(info.name), name)
             if path:
                 data = tar.extractfile(info) if info.isfile() or info.islnk() else None
                 infos[path] = (info, data.read() if data else b"")
@@ -87,7 +97,9 @@ def _check(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]], request: Packaging
     if found is None or found[0].isdir():
         names = sorted(path.decode("utf-8", "backslashreplace") for path in infos)
         deeper = [path for path in names if path.endswith("/" + request.entry_point)]
-        hint = f"it is at {deeper[0]}" if deeper else f"it holds {', '.join(names[:_SHOWN_NAMES]) or 'nothing'}"
+        hint = (
+            f"it is at {deeper[0]}" if deeper else f"it holds {', '.join(names[:_SHOWN_NAMES]) or 'nothing'}"
+        )
         raise EntryPointMissingError(
             f"{name} has no entry point {request.entry_point!r} at its top level; {hint}"
         )

@@ -1,12 +1,13 @@
 """Sparse members written out in full, since not every tool reads them."""
 
 import tarfile
-from collections.abc import Iterator
-from itertools import chain, pairwise
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
 
 from .errors import DecompressionBombError, NotTarError
-from .tar_stream import BLOCK, SPARSE_TYPE, ByteStream, Member, number, show
+from .gzip_stream import Output
+from .tar_member import BLOCK, SPARSE_TYPE, Member, number, show
+from .tar_stream import ByteStream
 
 _MAX_SECTIONS: Final = 1_000_000
 _NUMBER_BYTES: Final = 12
@@ -16,7 +17,7 @@ Section = tuple[int, int]
 """Where a piece of data lies in the file, and its length, in bytes."""
 
 
-def write_expanded(member: Member, stream: ByteStream, output: Any, max_bytes: int, archive: str) -> None:
+def write_expanded(member: Member, stream: ByteStream, output: Output, max_bytes: int, archive: str) -> None:
     """Write a sparse member as an ordinary one, its holes as zeros.
 
     Parameters
@@ -25,8 +26,8 @@ def write_expanded(member: Member, stream: ByteStream, output: Any, max_bytes: i
         The member; its data come next in `stream`.
     stream : ByteStream
         The archive.
-    output : Any
-        Has a method `write(bytes)`.
+    output : Output
+        Where the member goes.
     max_bytes : int
         The largest file that may come out.
     archive : str
@@ -42,7 +43,8 @@ def write_expanded(member: Member, stream: ByteStream, output: Any, max_bytes: i
     begin = stream.offset
     try:
         size, sections = _read_map(member, stream)
-    except (ValueError, KeyError) as error:
+        header = _header(member, size)
+    except (ValueError, KeyError, tarfile.TarError) as error:
         raise NotTarError(f"{archive} has the sparse member {show(member.name)} with a broken map") from error
     if size > max_bytes:
         raise DecompressionBombError(
@@ -51,14 +53,14 @@ def write_expanded(member: Member, stream: ByteStream, output: Any, max_bytes: i
         )
     stored = member.size - (stream.offset - begin)
     _check(member, size, sections, stored, archive)
-    output.write(_header(member, size))
+    output.write(header)
     end = 0
     for offset, count in sections:
-        for part in chain(_holes(offset - end), stream.views(count)):
-            output.write(part)
+        _write_hole(offset - end, output)
+        for view in stream.views(count):
+            output.write(view)
         end = offset + count
-    for part in _holes(size - end + -size % BLOCK):
-        output.write(part)
+    _write_hole(size - end + -size % BLOCK, output)
 
 
 def _read_map(member: Member, stream: ByteStream) -> tuple[int, list[Section]]:
@@ -82,8 +84,8 @@ def _read_map(member: Member, stream: ByteStream) -> tuple[int, list[Section]]:
 
 def _old_map(member: Member) -> list[Section]:
     fields = member.header[386:482]
-    for start in range(0, len(member.sparse_map), BLOCK):
-        fields += member.sparse_map[start : start + 504]
+    for start in range(0, len(member.after), BLOCK):
+        fields += member.after[start : start + 504]
     numbers = [
         number(fields[start : start + _NUMBER_BYTES]) for start in range(0, len(fields), _NUMBER_BYTES)
     ]
@@ -95,16 +97,18 @@ def _old_map(member: Member) -> list[Section]:
 
 
 def _map_before_data(member: Member, stream: ByteStream) -> list[int]:
-    text = b""
-    wanted = 1
-    taken = 0
-    while (lines := text.split(b"\n"))[:-1] == [] or len(lines) - 1 < (wanted := 1 + 2 * int(lines[0])):
-        block = stream.read(min(BLOCK, member.size - taken))
-        taken += len(block)
-        if not block or wanted > 2 * _MAX_SECTIONS:
-            raise ValueError("the map does not end")
+    """Return the numbers of a map that lies in front of the data, filled up to whole blocks."""
+    text = bytearray()
+    lines, wanted = 0, 0
+    while not wanted or lines < wanted:
+        block = stream.read(BLOCK)
         text += block
-    return [int(line) for line in lines[1:wanted]]
+        lines += block.count(b"\n")
+        if lines and not wanted:
+            wanted = 1 + 2 * int(text[: text.index(b"\n")])
+        if not block or len(text) > member.size or wanted > 2 * _MAX_SECTIONS:
+            raise ValueError("the map does not end")
+    return [int(line) for line in text.split(b"\n")[1:wanted]]
 
 
 def _check(member: Member, size: int, sections: list[Section], stored: int, archive: str) -> None:
@@ -122,7 +126,7 @@ def _header(member: Member, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _holes(count: int) -> Iterator[bytes]:
+def _write_hole(count: int, output: Output) -> None:
     while count > 0:
-        yield _ZEROS[:count]
+        output.write(_ZEROS[:count])
         count -= len(_ZEROS)

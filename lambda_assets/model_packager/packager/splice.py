@@ -1,8 +1,8 @@
 """The deflate splice: code in front of a model's compressed bytes, which stay as they are.
 
 A gzip member is a header, a deflate stream and a trailer. A deflate stream may begin with any number of
-complete blocks, so the compressed `code/` entries, ended on a byte boundary, followed by the model's own deflate
-bytes, are one valid stream: the tar archive of both. Only the trailer has to be computed anew.
+complete blocks, so the compressed `code/` entries, ended on a byte boundary, followed by the model's own
+deflate bytes, are one valid stream: the tar archive of both. Only the trailer has to be computed anew.
 """
 
 import zlib

@@ -23,7 +23,7 @@ from .errors import (
 )
 from .request import S3Uri
 
-_BLOCK_BYTES: Final = 512 * 1024
+_BLOCK_BYTES: Final = 1024**2
 _READ_ATTEMPTS: Final = 5
 _CONTENT_TYPE: Final = "application/gzip"
 _NOT_FOUND: Final = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound")
@@ -188,7 +188,7 @@ class Storage:
 
 
 def default_client() -> Any:
-    """Return the S3 client of this environment: AWS_ENDPOINT_URL, region and credentials as boto3 takes them."""
+    """Return the S3 client of this environment, which AWS_ENDPOINT_URL and the like describe."""
     return get_session().create_client(
         "s3",
         config=Config(

@@ -15,6 +15,7 @@ from .storage import Storage, StoredObject, storage_errors
 MIN_PART_BYTES: Final = 5 * 1024**2
 """S3 takes no smaller part, except as the last one."""
 
+_MAX_COPY_BYTES: Final = 5 * 1024**3  # what S3 copies in one request
 _COPY_BYTES: Final = 512 * 1024**2
 _COPY_PARTS: Final = 5000
 _WORKERS: Final = 4
@@ -126,9 +127,7 @@ class MultipartUpload:
             head = self._client.head_object(Bucket=self._place.bucket, Key=self._place.key)
             upload_is_gone = not self._exists()
             return (
-                upload_is_gone
-                and head["ContentLength"] == self._size
-                and head["ETag"].endswith(f'-{parts}"')
+                upload_is_gone and head["ContentLength"] == self._size and head["ETag"].endswith(f'-{parts}"')
             )
         return False
 
@@ -165,7 +164,7 @@ class MultipartUpload:
         """Abort until the upload is gone: a part that was still on its way can outlive one abort."""
         wait([part for part in self._parts if part is not None], timeout=_ABORT_WAIT_S)
         for _ in range(_ABORT_ATTEMPTS):
-            # What is left is an orphan that the bucket's lifecycle rule removes; the first error matters more.
+            # What is left is for the bucket's lifecycle rule; the error that led here matters more.
             with contextlib.suppress(ClientError, BotoCoreError):
                 self._client.abort_multipart_upload(**self._target)
                 if not self._exists():
@@ -247,3 +246,28 @@ def split_range(start: int, end: int) -> Iterator[tuple[int, int]]:
     count = max(1, -(-(end - start) // piece))
     for number in range(count):
         yield start + (end - start) * number // count, start + (end - start) * (number + 1) // count
+
+
+def copy_object(storage: Storage, stored: StoredObject, place: S3Uri) -> None:
+    """Copy one version of an object to `place` inside of S3, with the settings of `storage`.
+
+    Raises
+    ------
+    ModelPackagerError
+        When it is another version by now, or S3 refuses.
+    """
+    if stored.size > _MAX_COPY_BYTES:
+        with MultipartUpload(storage, place) as upload:
+            upload.copy_range(stored, 0, stored.size)
+            upload.complete()
+        return
+    with storage_errors(stored.place, f"copied to {place}"):
+        storage.client.copy_object(
+            Bucket=place.bucket,
+            Key=place.key,
+            CopySource={"Bucket": stored.place.bucket, "Key": stored.place.key},
+            CopySourceIfMatch=stored.etag,
+            MetadataDirective="REPLACE",
+            TaggingDirective="REPLACE",
+            **storage.settings,
+        )

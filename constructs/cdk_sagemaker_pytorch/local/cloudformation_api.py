@@ -1,0 +1,348 @@
+"""The CloudFormation API of the local AWS, as far as the CDK CLI and SDKs need it to deploy stacks."""
+
+import hashlib
+import json
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.utils import convert_to_flask_response
+from moto.moto_server.werkzeug_app import BackendRequest
+
+from .s3_transfer import split_uri
+from .server_state import client, settings
+from .stacks import Stack
+from .templates import Template, TemplateError, load_template
+
+_stacks: list[Stack] = []
+_change_sets: dict[str, dict[str, Any]] = {}
+_lock = threading.Lock()
+
+
+class ValidationError(ServiceException):
+    """A request that CloudFormation refuses."""
+
+    code = "ValidationError"
+
+
+class AlreadyExistsError(ServiceException):
+    """A stack name that is taken."""
+
+    code = "AlreadyExistsException"
+
+
+class ChangeSetNotFoundError(ServiceException):
+    """A change set that does not exist."""
+
+    code = "ChangeSetNotFound"
+
+
+def application() -> Flask:
+    """Return the WSGI application that answers CloudFormation's API."""
+    app = Flask(__name__)
+    app.request_class = BackendRequest
+    view = convert_to_flask_response(CloudFormationResponse.dispatch)
+    app.add_url_rule("/", "cloudformation", view, methods=["GET", "POST"])
+    return app
+
+
+class CloudFormationResponse(BaseResponse):
+    """Answers one request; each method is the operation of that name."""
+
+    def __init__(self) -> None:
+        super().__init__(service_name="cloudformation")
+        self.automated_parameter_parsing = True
+
+    def create_stack(self) -> ActionResult:
+        name = self._get_param("StackName")
+        body = self._template_body()
+        with _lock:
+            if any(stack.name == name for stack in _existing()):
+                raise AlreadyExistsError(f"Stack [{name}] already exists")
+            stack = Stack(name, self._tags(), _exports)
+            template = _prepare(stack, body, self._parameters())
+            _stacks.append(stack)
+        stack.deploy(template, body, self._parameters(), disable_rollback=self._disable_rollback())
+        return ActionResult({"StackId": stack.stack_id})
+
+    def update_stack(self) -> ActionResult:
+        stack = _find(self._get_param("StackName"))
+        _check_free(stack)
+        use_previous = self._get_bool_param("UsePreviousTemplate", False)
+        body = stack.template_body if use_previous else self._template_body()
+        parameters = self._parameters(stack)
+        template = _prepare(stack, body, parameters)
+        if not _differs(stack, body, parameters):
+            raise ValidationError("No updates are to be performed.")
+        stack.tags = self._tags() or stack.tags
+        stack.deploy(template, body, parameters, disable_rollback=self._disable_rollback())
+        return ActionResult({"StackId": stack.stack_id})
+
+    def delete_stack(self) -> ActionResult:
+        names = self._get_param("StackName")
+        for stack in _existing():
+            if names in (stack.name, stack.stack_id) and stack.status != "DELETE_IN_PROGRESS":
+                stack.delete()
+        return EmptyResult()
+
+    def describe_stacks(self) -> ActionResult:
+        name = self._get_param("StackName")
+        stacks = [_find(name)] if name else _existing()
+        return ActionResult({"Stacks": [stack.describe() for stack in stacks]})
+
+    def list_stacks(self) -> ActionResult:
+        wanted = self._get_param("StackStatusFilter") or []
+        summaries = [stack.describe() for stack in _stacks if not wanted or stack.status in wanted]
+        return ActionResult({"StackSummaries": summaries})
+
+    def describe_stack_events(self) -> ActionResult:
+        return ActionResult({"StackEvents": _find(self._get_param("StackName")).events[::-1]})
+
+    def describe_stack_resources(self) -> ActionResult:
+        wanted = self._get_param("LogicalResourceId")
+        resources = _resources(_find(self._get_param("StackName")))
+        selected = [item for item in resources if wanted in (None, item["LogicalResourceId"])]
+        return ActionResult({"StackResources": selected})
+
+    def describe_stack_resource(self) -> ActionResult:
+        name, wanted = self._get_param("StackName"), self._get_param("LogicalResourceId")
+        for item in _resources(_find(name)):
+            if item["LogicalResourceId"] == wanted:
+                return ActionResult(
+                    {"StackResourceDetail": item | {"LastUpdatedTimestamp": item["Timestamp"]}}
+                )
+        raise ValidationError(f"Resource {wanted} does not exist for stack {name}")
+
+    def list_stack_resources(self) -> ActionResult:
+        resources = _resources(_find(self._get_param("StackName")))
+        summaries = [item | {"LastUpdatedTimestamp": item["Timestamp"]} for item in resources]
+        return ActionResult({"StackResourceSummaries": summaries})
+
+    def get_template(self) -> ActionResult:
+        return ActionResult({"TemplateBody": _find(self._get_param("StackName")).template_body})
+
+    def get_template_summary(self) -> ActionResult:
+        name = self._get_param("StackName")
+        body = _find(name).template_body if name else self._template_body()
+        content = _load(body)
+        parameters = [
+            {
+                "ParameterKey": key,
+                "ParameterType": slot["Type"],
+                "DefaultValue": slot.get("Default"),
+                "NoEcho": slot.get("NoEcho", False),
+            }
+            for key, slot in (content.get("Parameters") or {}).items()
+        ]
+        types = sorted({resource["Type"] for resource in content["Resources"].values()})
+        return ActionResult({"Parameters": parameters, "ResourceTypes": types})
+
+    def validate_template(self) -> ActionResult:
+        content = _load(self._template_body())
+        return ActionResult({"Description": content.get("Description", ""), "Parameters": []})
+
+    def list_exports(self) -> ActionResult:
+        exports = [
+            {"ExportingStackId": stack.stack_id, "Name": output["ExportName"], "Value": output["OutputValue"]}
+            for stack in _existing()
+            for output in stack.outputs
+            if "ExportName" in output
+        ]
+        return ActionResult({"Exports": exports})
+
+    def create_change_set(self) -> ActionResult:
+        name, body = self._get_param("StackName"), self._template_body()
+        stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
+        if stack is None:
+            stack = Stack(name, self._tags(), _exports)
+            _stacks.append(stack)
+        _check_free(stack)
+        parameters = self._parameters(stack)
+        template = _prepare(stack, body, parameters)
+        change_set = self._get_param("ChangeSetName")
+        arn = f"arn:aws:cloudformation:{settings().region}:{settings().account}:changeSet/{change_set}/{uuid.uuid4()}"
+        is_new = stack.status == "REVIEW_IN_PROGRESS"
+        changes = _changes(stack, template)
+        no_changes = not is_new and not _differs(stack, body, parameters)
+        _change_sets[arn] = {
+            "ChangeSetId": arn,
+            "ChangeSetName": change_set,
+            "StackId": stack.stack_id,
+            "StackName": stack.name,
+            "Status": "FAILED" if no_changes else "CREATE_COMPLETE",
+            "StatusReason": "The submitted information didn't contain changes." if no_changes else None,
+            "ExecutionStatus": "UNAVAILABLE" if no_changes else "AVAILABLE",
+            "CreationTime": stack.creation_time,
+            "Changes": changes,
+            "_deploy": (template, body, parameters),
+        }
+        return ActionResult({"Id": arn, "StackId": stack.stack_id})
+
+    def describe_change_set(self) -> ActionResult:
+        change_set = self._change_set()
+        return ActionResult(
+            {name: value for name, value in change_set.items() if value is not None and name != "_deploy"}
+        )
+
+    def execute_change_set(self) -> ActionResult:
+        change_set = self._change_set()
+        change_set["ExecutionStatus"] = "EXECUTE_COMPLETE"
+        stack = _find(change_set["StackId"])
+        stack.deploy(*change_set["_deploy"], disable_rollback=self._disable_rollback())
+        return EmptyResult()
+
+    def delete_change_set(self) -> ActionResult:
+        del _change_sets[self._change_set()["ChangeSetId"]]
+        return EmptyResult()
+
+    def list_change_sets(self) -> ActionResult:
+        stack = _find(self._get_param("StackName"))
+        names = ("ChangeSetId", "ChangeSetName", "StackId", "StackName", "Status", "ExecutionStatus")
+        summaries = [
+            {name: change_set[name] for name in names}
+            for change_set in _change_sets.values()
+            if change_set["StackId"] == stack.stack_id
+        ]
+        return ActionResult({"Summaries": summaries})
+
+    def _change_set(self) -> dict[str, Any]:
+        name, stack = self._get_param("ChangeSetName"), self._get_param("StackName")
+        for arn, change_set in _change_sets.items():
+            if name == arn or (
+                name == change_set["ChangeSetName"]
+                and stack in (change_set["StackName"], change_set["StackId"])
+            ):
+                return change_set
+        raise ChangeSetNotFoundError(f"ChangeSet [{name}] does not exist")
+
+    def _template_body(self) -> str:
+        if body := self._get_param("TemplateBody"):
+            return str(body)
+        url = self._get_param("TemplateURL")
+        if not url:
+            raise ValidationError("Either Template URL or Template Body must be specified.")
+        bucket, key = split_uri(_as_s3_uri(url))
+        return str(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+
+    def _parameters(self, stack: Stack | None = None) -> dict[str, str]:
+        parameters = {}
+        for item in self._get_param("Parameters") or []:
+            key = item["ParameterKey"]
+            if item.get("UsePreviousValue") and stack is not None:
+                if key in stack.parameters:
+                    parameters[key] = stack.parameters[key]
+            else:
+                parameters[key] = item["ParameterValue"]
+        return parameters
+
+    def _tags(self) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in self._get_param("Tags") or []}
+
+    def _disable_rollback(self) -> bool:
+        return (
+            bool(self._get_bool_param("DisableRollback", False))
+            or self._get_param("OnFailure") == "DO_NOTHING"
+        )
+
+
+def _existing() -> list[Stack]:
+    return [stack for stack in _stacks if stack.status != "DELETE_COMPLETE"]
+
+
+def _find(name: str) -> Stack:
+    for stack in _existing():
+        if name in (stack.name, stack.stack_id):
+            return stack
+    for stack in _stacks:  # a deleted stack is still known by its id
+        if name == stack.stack_id:
+            return stack
+    raise ValidationError(f"Stack with id {name} does not exist")
+
+
+def _exports() -> Mapping[str, str]:
+    return {
+        output["ExportName"]: output["OutputValue"]
+        for stack in _existing()
+        for output in stack.outputs
+        if "ExportName" in output
+    }
+
+
+def _check_free(stack: Stack) -> None:
+    if (stack.status.endswith("IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS") or stack.status in (
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "DELETE_FAILED",
+    ):
+        raise ValidationError(f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+
+
+def _prepare(stack: Stack, body: str, parameters: Mapping[str, str]) -> Template:
+    try:
+        return stack.prepare(body, parameters)
+    except TemplateError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _load(body: str) -> dict[str, Any]:
+    try:
+        return load_template(body)
+    except TemplateError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _differs(stack: Stack, body: str, parameters: Mapping[str, str]) -> bool:
+    return _digest(stack.template_body, stack.parameters) != _digest(body, parameters)
+
+
+def _digest(body: str, parameters: Mapping[str, str]) -> str:
+    content = load_template(body) if body else {}
+    return hashlib.sha256(json.dumps([content, dict(parameters)], sort_keys=True).encode()).hexdigest()
+
+
+def _changes(stack: Stack, template: Template) -> list[dict[str, Any]]:
+    """Return what a change set changes, by logical id; values that are known only later count as unchanged."""
+    old = load_template(stack.template_body)["Resources"] if stack.template_body else {}
+    new = template.resources
+    actions = {name: "Add" for name in new if name not in old}
+    actions |= {name: "Modify" for name in new if name in old and new[name] != old[name]}
+    actions |= {name: "Remove" for name in old if name not in new}
+    return [
+        {
+            "Type": "Resource",
+            "ResourceChange": {
+                "Action": action,
+                "LogicalResourceId": name,
+                "ResourceType": (new.get(name) or old[name])["Type"],
+            },
+        }
+        for name, action in actions.items()
+    ]
+
+
+def _resources(stack: Stack) -> list[dict[str, Any]]:
+    return [
+        {
+            "StackId": stack.stack_id,
+            "StackName": stack.name,
+            "LogicalResourceId": resource.logical_id,
+            "PhysicalResourceId": resource.physical_id,
+            "ResourceType": resource.type,
+            "ResourceStatus": resource.status,
+            "Timestamp": resource.timestamp,
+        }
+        for resource in list(stack.resources.values())
+    ]
+
+
+def _as_s3_uri(url: str) -> str:
+    """Turn the URL of an object, by path or by host, into an S3 URI."""
+    _, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    if ".s3." in host:
+        return f"s3://{host.split('.s3.')[0]}/{path}"
+    return f"s3://{path}"

@@ -1,0 +1,138 @@
+"""Custom resources: the Lambda function behind them is really invoked, and its answer counts."""
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from .resource_types import Created, ResourceRequest, changed
+from .server_state import client, settings
+
+RESPONSE_PATH = "/_local/cloudformation-response/"
+_DEFAULT_TIMEOUT_SECONDS = 3600
+_POLL_SECONDS = 0.1
+
+_logger = logging.getLogger(__name__)
+_answers: dict[str, dict[str, Any]] = {}
+_answered = threading.Condition()
+
+
+class CustomResourceError(Exception):
+    """A custom resource whose function failed or said FAILED."""
+
+
+def receive_answer(token: str, body: bytes) -> None:
+    """Take what a function sent to its ResponseURL.
+
+    Parameters
+    ----------
+    token
+        Last part of the URL.
+    body
+        The JSON that CloudFormation gets.
+    """
+    with _answered:
+        _answers[token] = json.loads(body)
+        _answered.notify_all()
+
+
+class CustomResource:
+    """`Custom::*` and `AWS::CloudFormation::CustomResource`."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return changed(before, after, "ServiceToken")
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        return self._send("Create", request)
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`; a new physical id in the answer makes the old resource go, as on AWS."""
+        return self._send(
+            "Update", request, PhysicalResourceId=physical_id, OldResourceProperties=dict(before)
+        )
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        self._send("Delete", request, PhysicalResourceId=physical_id)
+
+    def _send(self, request_type: str, request: ResourceRequest, **more: Any) -> Created:
+        function = request.properties["ServiceToken"]
+        runtime = client("lambda").get_function_configuration(FunctionName=function).get("Runtime", "")
+        physical_id = more.get("PhysicalResourceId") or request.generated_name()
+        if not runtime.startswith("python"):
+            _logger.warning(
+                "%s of custom resource %s (%s) not run: its function is a %s program, and the local AWS runs Python; "
+                "it is taken as done",
+                request_type,
+                request.logical_id,
+                request.type,
+                runtime,
+            )
+            return Created(physical_id)
+        token = str(uuid.uuid4())
+        event = {
+            "RequestType": request_type,
+            "ServiceToken": function,
+            "ResponseURL": f"{settings().endpoint_url}{RESPONSE_PATH}{token}",
+            "StackId": request.stack_id,
+            "RequestId": str(uuid.uuid4()),
+            "LogicalResourceId": request.logical_id,
+            "ResourceType": request.type,
+            # CloudFormation hands every value over as text.
+            "ResourceProperties": _as_text(request.properties),
+        } | {name: _as_text(value) for name, value in more.items()}
+        invocation = _Invocation(function, event)
+        invocation.start()
+        timeout = float(request.properties.get("ServiceTimeout", _DEFAULT_TIMEOUT_SECONDS))
+        answer = _wait_for(token, invocation, timeout)
+        if answer["Status"] != "SUCCESS":
+            raise CustomResourceError(
+                f"Received response status [FAILED] from custom resource. Message returned: {answer.get('Reason')}"
+            )
+        return Created(answer.get("PhysicalResourceId") or physical_id, answer.get("Data") or {})
+
+
+class _Invocation(threading.Thread):
+    """One invocation of the function; `error` is what it raised."""
+
+    def __init__(self, function: str, event: dict[str, Any]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._event = event
+        self.error: str | None = None
+
+    def run(self) -> None:
+        response = client("lambda").invoke(FunctionName=self._function, Payload=json.dumps(self._event))
+        payload = response["Payload"].read()
+        if "FunctionError" in response:
+            self.error = payload.decode()
+
+
+def _wait_for(token: str, invocation: _Invocation, timeout: float) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout
+    with _answered:
+        while token not in _answers:
+            # AWS waits out the timeout when a function fails without an answer; here it is told at once.
+            if not invocation.is_alive() and invocation.error is not None:
+                raise CustomResourceError(f"the function failed without an answer: {invocation.error}")
+            if time.monotonic() > deadline:
+                raise CustomResourceError(
+                    f"CloudFormation did not receive a response from your Custom Resource within {timeout:g} seconds"
+                )
+            _answered.wait(_POLL_SECONDS)
+        return _answers.pop(token)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_text(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -1,0 +1,146 @@
+"""CloudFormation resources of IAM: roles and policies."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .server_state import client
+
+
+class Role:
+    """`AWS::IAM::Role`."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return changed(before, after, "RoleName", "Path")
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        properties = request.properties
+        name = properties.get("RoleName") or request.generated_name()
+        role = client("iam").create_role(
+            RoleName=name,
+            Path=properties.get("Path", "/"),
+            AssumeRolePolicyDocument=json.dumps(properties["AssumeRolePolicyDocument"]),
+            Description=properties.get("Description", ""),
+        )["Role"]
+        try:
+            self._put_policies(name, properties)
+        except ClientError:
+            self.delete(request, name)
+            raise
+        return Created(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`."""
+        properties, iam = request.properties, client("iam")
+        iam.update_assume_role_policy(
+            RoleName=physical_id, PolicyDocument=json.dumps(properties["AssumeRolePolicyDocument"])
+        )
+        for policy in before.get("Policies") or []:
+            iam.delete_role_policy(RoleName=physical_id, PolicyName=policy["PolicyName"])
+        for arn in before.get("ManagedPolicyArns") or []:
+            iam.detach_role_policy(RoleName=physical_id, PolicyArn=arn)
+        self._put_policies(physical_id, properties)
+        role = iam.get_role(RoleName=physical_id)["Role"]
+        return Created(physical_id, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        iam = client("iam")
+        with ignoring("NoSuchEntity"):
+            for policy in iam.list_role_policies(RoleName=physical_id)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=physical_id, PolicyName=policy)
+            for attached in iam.list_attached_role_policies(RoleName=physical_id)["AttachedPolicies"]:
+                iam.detach_role_policy(RoleName=physical_id, PolicyArn=attached["PolicyArn"])
+            iam.delete_role(RoleName=physical_id)
+
+    def _put_policies(self, name: str, properties: Mapping[str, Any]) -> None:
+        iam = client("iam")
+        for policy in properties.get("Policies") or []:
+            iam.put_role_policy(
+                RoleName=name,
+                PolicyName=policy["PolicyName"],
+                PolicyDocument=json.dumps(policy["PolicyDocument"]),
+            )
+        for arn in properties.get("ManagedPolicyArns") or []:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+class InlinePolicy:
+    """`AWS::IAM::Policy`; on roles."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return changed(before, after, "PolicyName")
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        properties = request.properties
+        for role in properties.get("Roles") or []:
+            client("iam").put_role_policy(
+                RoleName=role,
+                PolicyName=properties["PolicyName"],
+                PolicyDocument=json.dumps(properties["PolicyDocument"]),
+            )
+        return Created(properties["PolicyName"], {"Id": properties["PolicyName"]})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`."""
+        created = self.create(request)
+        for role in set(before.get("Roles") or []) - set(request.properties.get("Roles") or []):
+            self._remove(role, physical_id)
+        return created
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        for role in request.properties.get("Roles") or []:
+            self._remove(role, physical_id)
+
+    def _remove(self, role: str, policy: str) -> None:
+        with ignoring("NoSuchEntity"):
+            client("iam").delete_role_policy(RoleName=role, PolicyName=policy)
+
+
+class ManagedPolicy:
+    """`AWS::IAM::ManagedPolicy`; on roles."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return True
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        properties, iam = request.properties, client("iam")
+        arn = iam.create_policy(
+            PolicyName=properties.get("ManagedPolicyName") or request.generated_name(128),
+            Path=properties.get("Path", "/"),
+            Description=properties.get("Description", ""),
+            PolicyDocument=json.dumps(properties["PolicyDocument"]),
+        )["Policy"]["Arn"]
+        for role in properties.get("Roles") or []:
+            iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+        return Created(arn, {"PolicyArn": arn})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`; never asked, as every change is a replacement."""
+        return Created(physical_id, {"PolicyArn": physical_id})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        iam = client("iam")
+        for role in request.properties.get("Roles") or []:
+            with ignoring("NoSuchEntity"):
+                iam.detach_role_policy(RoleName=role, PolicyArn=physical_id)
+        with ignoring("NoSuchEntity"):
+            iam.delete_policy(PolicyArn=physical_id)
+
+
+IAM_TYPES: dict[str, ResourceType] = {
+    "AWS::IAM::Role": Role(),
+    "AWS::IAM::Policy": InlinePolicy(),
+    "AWS::IAM::ManagedPolicy": ManagedPolicy(),
+}

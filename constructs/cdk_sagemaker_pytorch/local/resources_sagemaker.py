@@ -1,0 +1,135 @@
+"""CloudFormation resources of SageMaker: models, endpoint configurations and endpoints."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .server_state import client
+
+_POLL_SECONDS = 0.2
+_MAX_NAME_LENGTH = 63
+
+
+class Model:
+    """`AWS::SageMaker::Model`; every change makes a new one."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return True
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        name = request.properties.get("ModelName") or request.generated_name(_MAX_NAME_LENGTH)
+        arn = client("sagemaker").create_model(**_parameters(request, ModelName=name))["ModelArn"]
+        return Created(arn, {"ModelName": name})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`; never asked, as every change is a replacement."""
+        return Created(physical_id, {"ModelName": _name(physical_id)})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        with ignoring("ValidationException"):
+            client("sagemaker").delete_model(ModelName=_name(physical_id))
+
+
+class EndpointConfig:
+    """`AWS::SageMaker::EndpointConfig`; every change makes a new one."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return True
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        name = request.properties.get("EndpointConfigName") or request.generated_name(_MAX_NAME_LENGTH)
+        parameters = _parameters(request, EndpointConfigName=name)
+        arn = client("sagemaker").create_endpoint_config(**parameters)["EndpointConfigArn"]
+        return Created(arn, {"EndpointConfigName": name})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`; never asked, as every change is a replacement."""
+        return Created(physical_id, {"EndpointConfigName": _name(physical_id)})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        with ignoring("ValidationException"):
+            client("sagemaker").delete_endpoint_config(EndpointConfigName=_name(physical_id))
+
+
+class Endpoint:
+    """`AWS::SageMaker::Endpoint`: made and changed when it is in service."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return changed(before, after, "EndpointName")
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        name = request.properties.get("EndpointName") or request.generated_name(_MAX_NAME_LENGTH)
+        sagemaker = client("sagemaker")
+        arn = sagemaker.create_endpoint(
+            EndpointName=name,
+            EndpointConfigName=request.properties["EndpointConfigName"],
+            Tags=request.tags,
+        )["EndpointArn"]
+        try:
+            self._wait(name, request.properties["EndpointConfigName"])
+        except RuntimeError:
+            sagemaker.delete_endpoint(EndpointName=name)
+            raise
+        return Created(arn, {"EndpointName": name})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`."""
+        name, config = _name(physical_id), request.properties["EndpointConfigName"]
+        if config != before["EndpointConfigName"]:
+            client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config)
+            self._wait(name, config)
+        return Created(physical_id, {"EndpointName": name})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        with ignoring("ValidationException"):
+            client("sagemaker").delete_endpoint(EndpointName=_name(physical_id))
+
+    def _wait(self, name: str, config: str) -> None:
+        while True:
+            endpoint = client("sagemaker").describe_endpoint(EndpointName=name)
+            if endpoint["EndpointStatus"] not in ("Creating", "Updating"):
+                break
+            time.sleep(_POLL_SECONDS)
+        if endpoint["EndpointStatus"] != "InService" or endpoint["EndpointConfigName"] != config:
+            raise RuntimeError(endpoint.get("FailureReason", f"the endpoint is {endpoint['EndpointStatus']}"))
+
+
+def _parameters(request: ResourceRequest, **name: str) -> dict[str, Any]:
+    """Return the API's parameters: properties have the same names."""
+    return _numbers(request.properties | name | {"Tags": request.tags})
+
+
+def _numbers(properties: dict[str, Any]) -> dict[str, Any]:
+    """Turn numbers that templates may hold as text into numbers."""
+    variants = properties.get("ProductionVariants")
+    if variants is None:
+        return properties
+    converted = []
+    for variant in variants:
+        copy = dict(variant)
+        for name, convert in (("InitialInstanceCount", int), ("InitialVariantWeight", float)):
+            if name in copy:
+                copy[name] = convert(copy[name])
+        converted.append(copy)
+    return properties | {"ProductionVariants": converted}
+
+
+def _name(arn: str) -> str:
+    return arn.split("/")[-1]
+
+
+SAGEMAKER_TYPES: dict[str, ResourceType] = {
+    "AWS::SageMaker::Model": Model(),
+    "AWS::SageMaker::EndpointConfig": EndpointConfig(),
+    "AWS::SageMaker::Endpoint": Endpoint(),
+}

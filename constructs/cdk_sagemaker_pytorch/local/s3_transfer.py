@@ -1,0 +1,64 @@
+"""Copies between S3 of the local AWS and this machine, as SageMaker makes them for a container."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+_TRANSFERS = 8
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an `s3://bucket/key`.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise ValueError(f"an S3 URI must look like s3://bucket/key, got {uri!r}")
+    return bucket, key
+
+
+def list_keys(s3: Any, uri: str) -> list[str]:
+    """Return the keys under a prefix in sorted order, without those of console "folders"."""
+    bucket, prefix = split_uri(uri)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    return sorted(key for key in keys if not key.endswith("/"))
+
+
+def download_keys(s3: Any, uri: str, keys: list[str], folder: Path) -> None:
+    """Download keys under a prefix into a folder, under the names that SageMaker gives them.
+
+    A name is the key without the prefix's last folder: `s3://b/data/tr` gives `train/x.npy` for `data/train/x.npy`,
+    `s3://b/data/train/` gives `x.npy`, and a URI that is a key gives the object's own name.
+    """
+    bucket, prefix = split_uri(uri)
+    base = "" if "/" not in prefix else prefix.rpartition("/")[0] + "/"
+    if any(key.startswith(f"{prefix}/") for key in keys):
+        base = f"{prefix}/"
+
+    def download(key: str) -> None:
+        target = folder / key.removeprefix(base)
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"the key {key!r} would be written outside its channel")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, key, str(target))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(_TRANSFERS) as pool:
+        list(pool.map(download, keys))
+
+
+def download(s3: Any, uri: str, file: Path) -> Path:
+    """Download one object to a file and return the file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    s3.download_file(*split_uri(uri), str(file))
+    return file
+
+
+def upload(s3: Any, file: Path, uri: str) -> None:
+    """Upload a file."""
+    s3.upload_file(str(file), *split_uri(uri))

@@ -1,0 +1,207 @@
+"""The syntax tree of a script, and questions about it that several checks ask."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from .finding import Finding, Severity
+
+__all__ = ["HANDLERS", "Script", "dotted_name"]
+
+HANDLERS = {
+    "model_fn": ("model_dir",),
+    "input_fn": ("request_body", "request_content_type"),
+    "predict_fn": ("input_object", "model"),
+    "output_fn": ("prediction", "content_type"),
+    "transform_fn": ("model", "request_body", "request_content_type", "accept"),
+}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Script:
+    """A parsed script.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        What the checks added so far; holds the syntax error if the file could not be parsed.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.findings: list[Finding] = []
+        self.tree = ast.Module(body=[], type_ignores=[])
+        self.is_parsed = True
+        try:
+            self.tree = ast.parse(self.path.read_bytes(), str(path))
+        except (SyntaxError, ValueError) as error:
+            # ValueError: null bytes, or an encoding that Python does not know.
+            self.is_parsed = False
+            self.add(
+                getattr(error, "lineno", None) or 1,
+                "Script.syntax",
+                "error",
+                f"it is not valid Python: {getattr(error, 'msg', error)}",
+                "correct the syntax",
+            )
+        self.nodes = list(ast.walk(self.tree))
+        self.functions = {node.name: node for node in self.tree.body if isinstance(node, Function)}
+        self._full_names = {**_aliases(self.nodes), **_imported_names(self.nodes)}
+        self.star_imports = any(
+            isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+            for node in self.nodes
+        )
+
+    def add(self, line: int, finding_id: str, severity: Severity, message: str, remedy: str) -> None:
+        """Note a finding."""
+        self.findings.append(Finding(str(self.path), line, finding_id, severity, message, remedy))
+
+    def sorted_findings(self) -> list[Finding]:
+        """Everything found, in the order of lines, each once."""
+        return sorted(set(self.findings))
+
+    @property
+    def handlers(self) -> dict[str, ast.stmt]:
+        """Statements that define or import handler functions at the top level, by their names."""
+        found: dict[str, ast.stmt] = {}
+        for statement in self.module_statements():
+            for name in _bound_names(statement):
+                if name in HANDLERS:
+                    found[name] = statement
+        return found
+
+    def module_statements(self) -> Iterator[ast.stmt]:
+        """Statements that run when the script is imported, those under conditions and loops included."""
+        yield from _running(self.tree.body)
+
+    def name_of(self, node: ast.AST) -> str:
+        """Full name that an expression refers to, such as ``torch.jit.load``; empty if it is no name.
+
+        Imports are resolved, and names that stand for others, as after ``load = torch.jit.load``.
+        """
+        first, dot, rest = dotted_name(node).partition(".")
+        return self._full_names.get(first, first) + dot + rest
+
+    def calls(self, *names: str) -> list[ast.Call]:
+        """Find calls of functions by their full names."""
+        return [
+            node for node in self.nodes if isinstance(node, ast.Call) and self.name_of(node.func) in names
+        ]
+
+    def check_main_guard(self) -> None:
+        """Note training that an import of the script would start."""
+        trains = _Trains(self)
+        for statement in self.module_statements():
+            if hasattr(statement, "body"):
+                continue  # a definition does not run, and the parts of a block come by themselves
+            if any(trains.at(node) for node in ast.walk(statement)):
+                serves = bool(self.handlers)
+                self.add(
+                    statement.lineno,
+                    "Script.mainGuard",
+                    "error" if serves else "warning",
+                    "training code runs whenever the script is imported"
+                    + (", which the model server does for its handler functions" if serves else ""),
+                    'put it under if __name__ == "__main__":',
+                )
+                return
+
+
+class _Trains:
+    """Whether an expression trains or reads the command line, by itself or in a function of the script."""
+
+    _METHODS = frozenset({"parse_args", "parse_known_args", "backward", "fit"})
+    _FUNCTIONS = frozenset({"torch.save", "torch.jit.save"})
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._known: dict[str, bool] = {}
+
+    def at(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call):
+            return False
+        if isinstance(node.func, ast.Attribute) and node.func.attr in self._METHODS:
+            return True
+        if self._script.name_of(node.func) in self._FUNCTIONS:
+            return True
+        return isinstance(node.func, ast.Name) and self._in_function(node.func.id)
+
+    def _in_function(self, name: str) -> bool:
+        if name not in self._known:
+            self._known[name] = False  # while its own body is looked at: it may call itself
+            function = self._script.functions.get(name)
+            self._known[name] = function is not None and any(
+                self.at(node) for statement in function.body for node in ast.walk(statement)
+            )
+        return self._known[name]
+
+
+def dotted_name(node: ast.AST) -> str:
+    """``a.b.c`` for attributes of a name; else empty."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([node.id, *reversed(parts)])
+
+
+def _imported_names(nodes: list[ast.AST]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _aliases(nodes: list[ast.AST]) -> dict[str, str]:
+    """Names that are assigned once, and something's attribute: ``get = os.environ.get``."""
+    assigned: dict[str, list[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    assigned.setdefault(target.id, []).append(dotted_name(node.value))
+    return {name: values[0] for name, values in assigned.items() if len(values) == 1 and "." in values[0]}
+
+
+def _running(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in body:
+        if isinstance(statement, ast.If) and _is_main_guard(statement.test):
+            yield from _running(statement.orelse)
+            continue
+        yield statement
+        if isinstance(statement, Function | ast.ClassDef):
+            continue
+        for part in ("body", "orelse", "finalbody"):
+            yield from _running(getattr(statement, part, []))
+        for handler in getattr(statement, "handlers", []):
+            yield from _running(handler.body)
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
+
+
+def _bound_names(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, Function):
+        return [statement.name]
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
+    if isinstance(statement, ast.Assign):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return []

@@ -1,0 +1,384 @@
+"""Read request bodies into numpy arrays and write arrays as response bodies: JSON, CSV and NPY.
+
+Nothing is ever unpickled. A mistake in a body is an error that names its position and carries an HTTP status.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from typing import Any, Callable, NamedTuple
+
+import numpy as np
+
+from .content_types import CSV, JSON, NPY, SUPPORTED, content_type_of, negotiate
+from .errors import (
+    BodyTooLargeError,
+    MalformedBodyError,
+    PredictionEncodingError,
+    UnsupportedContentTypeError,
+)
+
+try:
+    import orjson  # type: ignore[import-not-found,unused-ignore]
+except ImportError:  # it is optional
+    orjson = None
+
+Array = Any  # np.ndarray, whose type parameters differ between numpy 1 and 2
+
+_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
+
+
+class Limits(NamedTuple):
+    """What a body may hold.
+
+    Parameters
+    ----------
+    max_bytes
+        Size of a body. Defaults to 1 GiB, the most that asynchronous inference takes.
+    max_dimensions
+        Dimensions of an array. Defaults to 16.
+    allow_non_finite
+        Whether NaN and infinities pass: as ``NaN`` and ``Infinity`` in JSON, as ``nan``, ``inf`` or an empty
+        field in CSV. Defaults to refusing them in requests of every type and in JSON answers; NPY and CSV
+        answers carry them as they are.
+    """
+
+    max_bytes: int = 2**30
+    max_dimensions: int = 16
+    allow_non_finite: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """Read ``CDK_SAGEMAKER_PYTORCH_MAX_BODY_BYTES`` and ``CDK_SAGEMAKER_PYTORCH_ALLOW_NON_FINITE``."""
+        return cls(
+            max_bytes=int(os.environ.get("CDK_SAGEMAKER_PYTORCH_MAX_BODY_BYTES") or cls().max_bytes),
+            allow_non_finite=os.environ.get("CDK_SAGEMAKER_PYTORCH_ALLOW_NON_FINITE", "").lower()
+            in ("1", "true"),
+        )
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def decode(body: bytes | bytearray | str, content_type: str | None, limits: Limits = DEFAULT_LIMITS) -> Array:
+    """Read a body into an array.
+
+    Parameters
+    ----------
+    body
+        The body. The array of an NPY body shares the memory of a `bytearray`, and copies `bytes`; it can be
+        written to in both cases.
+    content_type
+        ``application/json`` (one list of numbers, nested as deep as the array has dimensions), ``text/csv``
+        (lines of numbers, no header) or ``application/x-npy``, with parameters or without.
+    limits
+        What the body may hold.
+
+    Returns
+    -------
+    numpy.ndarray
+        JSON: float64, int64 or bool, as the numbers are written. CSV: float64, of shape (lines, fields).
+        NPY: the dtype of the file, in this machine's byte order.
+
+    Raises
+    ------
+    UnsupportedContentTypeError
+        The content type is another one, or its charset is not UTF-8. Status 415.
+    BodyTooLargeError
+        The body has more than `limits.max_bytes`. Status 413.
+    MalformedBodyError
+        The body is not what the content type says, is empty, or is beyond `limits`. Status 400.
+    """
+    media_type = content_type_of(content_type)
+    decoder = _DECODERS.get(media_type.name)
+    if decoder is None:
+        raise UnsupportedContentTypeError(
+            f"content type must be one of {', '.join(SUPPORTED)}, got {content_type!r}"
+        )
+    charset = media_type.parameters.get("charset", "utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise UnsupportedContentTypeError(f"charset of {media_type.name} must be utf-8, got {charset!r}")
+    if len(body) > limits.max_bytes:
+        raise BodyTooLargeError(f"the body must have at most {limits.max_bytes} bytes, got {len(body)}")
+    array = decoder(body.encode("utf-8") if isinstance(body, str) else body, limits)
+    if array.ndim > limits.max_dimensions:
+        raise MalformedBodyError(
+            f"the array must have at most {limits.max_dimensions} dimensions, got {array.ndim}"
+        )
+    if array.size == 0:
+        raise MalformedBodyError(f"the array must not be empty, got the shape {array.shape}")
+    if not limits.allow_non_finite:
+        index = _first_non_finite(array)
+        if index is not None:
+            raise MalformedBodyError(f"the number at {_place(index)} must be finite, got {array[index]}")
+    return array
+
+
+def encode(array: Array, accept: str | None, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, str]:
+    """Write an array as the body of an answer.
+
+    Parameters
+    ----------
+    array
+        Numbers or booleans, of any shape; a list or a number will do.
+    accept
+        The Accept header of the request. Anything goes if it is missing; JSON is the first choice then.
+    limits
+        Whether JSON may carry NaN and infinities.
+
+    Returns
+    -------
+    tuple of bytes and str
+        The body and its content type. float32 values are written so that they read back exactly; NPY keeps
+        the dtype.
+
+    Raises
+    ------
+    NotAcceptableError
+        The caller accepts none of JSON, CSV and NPY, or only CSV for more than two dimensions. Status 406.
+    PredictionEncodingError
+        The array holds no numbers, or JSON cannot carry them. Status 500.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        raise PredictionEncodingError(
+            f"the prediction must be a tensor or an array of numbers, got {array.dtype}: write an output_fn"
+        )
+    offered = SUPPORTED if array.ndim <= 2 else (JSON, NPY)
+    content_type = negotiate(accept, offered)
+    return _ENCODERS[content_type](array, limits), content_type
+
+
+# ------------------------------------------------------------------------------------------------- numbers
+
+
+def _first_non_finite(array: Array) -> tuple[int, ...] | None:
+    """Find the first NaN or infinity."""
+    if array.dtype.kind != "f":
+        return None
+    flat = array.reshape(-1)
+    # The dot product is finite only if all are, and is a fraction of the cost of looking at each; large
+    # numbers can overflow it, so that only a second look decides.
+    with np.errstate(all="ignore"):
+        if array.dtype != np.float16 and np.isfinite(np.dot(flat, flat)):
+            return None
+    finite = np.isfinite(flat)
+    if finite.all():
+        return None
+    return tuple(int(index) for index in np.unravel_index(int(finite.argmin()), array.shape))
+
+
+def _place(index: tuple[int, ...]) -> str:
+    return "".join(f"[{position}]" for position in index) or "[]"
+
+
+# ---------------------------------------------------------------------------------------------------- JSON
+
+
+def _decode_json(body: bytes | bytearray, limits: Limits) -> Array:
+    try:
+        # orjson knows no NaN.
+        if orjson is not None and not limits.allow_non_finite:
+            data = orjson.loads(body)
+        else:
+            data = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise MalformedBodyError(f"the body is not JSON: {error}") from None
+    if not isinstance(data, list):
+        raise MalformedBodyError(f"the body must be one JSON list of numbers, got {_json_kind(data)}")
+    shape = _leading_shape(data)
+    if len(shape) > limits.max_dimensions:
+        raise MalformedBodyError(
+            f"the list must be nested at most {limits.max_dimensions} deep, got {len(shape)}"
+        )
+    try:
+        array = np.array(data)
+        if array.dtype.kind == "O":  # integers of more than 64 bits
+            array = np.array(data, dtype=np.float64) if _all_integers(array) else array
+    except (ValueError, OverflowError):
+        array = None
+    if array is None or array.dtype.kind not in "biuf" or array.shape != shape:
+        raise MalformedBodyError(_json_mistake(data, shape, ()) or "the numbers of the body are out of range")
+    return array
+
+
+def _all_integers(array: Array) -> bool:
+    return all(isinstance(item, int) for item in array.reshape(-1))
+
+
+def _leading_shape(data: Any) -> tuple[int, ...]:
+    """Follow the first items down: the shape that all others must have."""
+    shape = []
+    while isinstance(data, list):
+        shape.append(len(data))
+        data = data[0] if data else None
+    return tuple(shape)
+
+
+def _json_mistake(data: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> str | None:
+    """Say what keeps nested lists from being an array of this shape."""
+    if len(index) == len(shape):
+        if isinstance(data, (int, float)):
+            return None
+        return f"the item at {_place(index)} must be a number, got {_json_kind(data)}"
+    if not isinstance(data, list):
+        return f"the item at {_place(index)} must be a list, as the first one is, got {_json_kind(data)}"
+    if len(data) != shape[len(index)]:
+        return (
+            f"the list at {_place(index)} must have {shape[len(index)]} items, as the first one has, "
+            f"got {len(data)}"
+        )
+    mistakes = (_json_mistake(item, shape, index + (position,)) for position, item in enumerate(data))
+    return next((mistake for mistake in mistakes if mistake), None)
+
+
+def _json_kind(data: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(data), "a number")
+
+
+def _encode_json(array: Array, limits: Limits) -> bytes:
+    index = None if limits.allow_non_finite else _first_non_finite(array)
+    if index is not None:
+        raise PredictionEncodingError(
+            f"the prediction at {_place(index)} is {array[index]}, which JSON cannot carry: "
+            "ask for application/x-npy or set CDK_SAGEMAKER_PYTORCH_ALLOW_NON_FINITE=true"
+        )
+    if orjson is not None and not limits.allow_non_finite and array.ndim:
+        array = np.ascontiguousarray(array, dtype=_wide_enough(array))
+        return bytes(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+    return json.dumps(array.tolist()).encode("ascii")
+
+
+def _wide_enough(array: Array) -> Any:
+    """Choose a dtype that orjson writes, in this machine's byte order."""
+    return (
+        np.float32 if array.dtype.itemsize == 2 and array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- CSV
+
+_NUMBER = re.compile(
+    r"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.ASCII | re.IGNORECASE
+)
+
+
+def _decode_csv(body: bytes | bytearray, limits: Limits) -> Array:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not text.strip():
+        raise MalformedBodyError("the body must hold at least one line of numbers, got none")
+    try:
+        return np.loadtxt(lines, delimiter=",", comments=None, ndmin=2, dtype=np.float64)
+    except ValueError:
+        return _csv_line_by_line(lines, limits)
+
+
+def _csv_line_by_line(lines: list[str], limits: Limits) -> Array:
+    """Read slowly what numpy did not take: empty fields where they are allowed, or find the mistake."""
+    rows: list[list[float]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = []
+        for position, field in enumerate(line.split(","), 1):
+            if _NUMBER.fullmatch(field):
+                row.append(float(field))
+            elif limits.allow_non_finite and not field.strip():
+                row.append(math.nan)
+            else:
+                raise MalformedBodyError(
+                    f"line {number}, field {position} must be a number, got {field[:50]!r}"
+                )
+        if rows and len(row) != len(rows[0]):
+            raise MalformedBodyError(
+                f"line {number} must have {len(rows[0])} fields, as the first one has, got {len(row)}"
+            )
+        rows.append(row)
+    return np.array(rows, dtype=np.float64)
+
+
+def _encode_csv(array: Array, limits: Limits) -> bytes:
+    # A 1-D array is a column, as numpy.savetxt has it.
+    rows = array.reshape(array.shape[0] if array.ndim else 1, -1)
+    if rows.dtype.kind == "f" and rows.dtype.itemsize <= 4:
+        line = ",".join(["%.9g"] * rows.shape[1])
+        return "".join([line % tuple(row) + "\n" for row in rows.tolist()]).encode("ascii")
+    return "".join([",".join(map(repr, row)) + "\n" for row in rows.tolist()]).encode("ascii")
+
+
+# ----------------------------------------------------------------------------------------------------- NPY
+
+# The header of an NPY file is a Python literal. Three of its entries matter, and nothing is evaluated.
+_NPY_DTYPE = re.compile(rb"""['"]descr['"]\s*:\s*['"]([<>|=]?[biuf]\d{1,2}|\?)['"]""")
+_NPY_ORDER = re.compile(rb"""['"]fortran_order['"]\s*:\s*(True|False)""")
+_NPY_SHAPE = re.compile(rb"""['"]shape['"]\s*:\s*\(([\dL,\s]*)\)""")
+_NPY_DESCR = re.compile(rb"""['"]descr['"]\s*:\s*(.{1,60})""", re.DOTALL)
+
+
+def _decode_npy(body: bytes | bytearray, limits: Limits) -> Array:
+    if body[:6] != b"\x93NUMPY" or len(body) < 12:
+        raise MalformedBodyError("the body is not NPY: it does not start with the magic string \\x93NUMPY")
+    width = 2 if body[6] == 1 else 4
+    start = 8 + width + int.from_bytes(body[8 : 8 + width], "little")
+    header = bytes(body[8 + width : min(start, 8192)])
+    dtype_match, order, shape_match = (
+        pattern.search(header) for pattern in (_NPY_DTYPE, _NPY_ORDER, _NPY_SHAPE)
+    )
+    if start > len(body) or not (order and shape_match):
+        raise MalformedBodyError("the NPY header is malformed")
+    if dtype_match is None:
+        found = _NPY_DESCR.search(header)
+        raise MalformedBodyError(
+            "the NPY array must hold numbers or booleans, got the dtype "
+            + (found.group(1).decode("ascii", "replace") if found else "none")
+        )
+    try:
+        dtype = np.dtype(dtype_match.group(1).decode("ascii"))
+    except TypeError as error:
+        raise MalformedBodyError(f"the NPY header is malformed: {error}") from None
+    shape = tuple(int(size) for size in shape_match.group(1).replace(b"L", b"").split(b",") if size.strip())
+    size = math.prod(shape) * dtype.itemsize
+    got = len(body) - start
+    if got != size:
+        raise MalformedBodyError(
+            f"the NPY array of shape {shape} and dtype {dtype} must have {size} bytes, got {got}"
+        )
+    if len(shape) > limits.max_dimensions or size == 0:
+        # What numpy cannot shape is left to the checks of `decode`.
+        raise MalformedBodyError(
+            f"the array must not be empty and have at most {limits.max_dimensions} dimensions, got {shape}"
+        )
+    array = np.frombuffer(body, dtype=dtype, offset=start)
+    if not (array.flags.writeable and array.flags.aligned and dtype.isnative):
+        array = array.astype(dtype.newbyteorder("="))
+    return array.reshape(shape, order="F" if order.group(1) == b"True" else "C")
+
+
+def _encode_npy(array: Array, limits: Limits) -> bytes:
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    header = f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': {array.shape}, }}"
+    padding = " " * (-(len(header) + 11) % 64)
+    header_bytes = (header + padding + "\n").encode("ascii")
+    return b"".join(
+        [b"\x93NUMPY\x01\x00", len(header_bytes).to_bytes(2, "little"), header_bytes, array.data.cast("B")]
+    )
+
+
+_DECODERS: dict[str, Callable[[bytes | bytearray, Limits], Array]] = {
+    JSON: _decode_json,
+    CSV: _decode_csv,
+    NPY: _decode_npy,
+}
+_ENCODERS: dict[str, Callable[[Array, Limits], bytes]] = {
+    JSON: _encode_json,
+    CSV: _encode_csv,
+    NPY: _encode_npy,
+}

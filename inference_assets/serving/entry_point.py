@@ -1,0 +1,153 @@
+"""The handler functions of a user's script, and the defaults for those that it leaves out."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Callable, NamedTuple
+
+#: The functions that a script may define, with the parameters of each before an optional trailing `context`.
+HANDLER_PARAMETERS = {
+    "pre_model_fn": ("model_dir",),
+    "model_fn": ("model_dir",),
+    "model_warmup_fn": ("model_dir", "model"),
+    "input_fn": ("request_body", "request_content_type"),
+    "predict_fn": ("input_object", "model"),
+    "output_fn": ("prediction", "content_type"),
+    "transform_fn": ("model", "request_body", "request_content_type", "accept"),
+}
+STEPS = ("input_fn", "predict_fn", "output_fn")
+
+DEFAULT_ENTRY_POINT = "inference.py"
+
+
+class HandlerError(RuntimeError):
+    """The entry point cannot be used as it is."""
+
+
+class Handler(NamedTuple):
+    """A handler function; `own` tells a user's function from a default one."""
+
+    function: Callable[..., Any]
+    takes_context: bool
+    own: bool
+
+    def __call__(self, *arguments: Any, context: Any) -> Any:
+        """Call the function, with the context if it takes one."""
+        return self.function(*arguments, context) if self.takes_context else self.function(*arguments)
+
+
+def load_entry_point(code_dir: Path, entry_point: str | None) -> ModuleType | None:
+    """Import a user's script.
+
+    Parameters
+    ----------
+    code_dir
+        The folder of the script, which joins `sys.path` so that the script can import its neighbours.
+    entry_point
+        A path below `code_dir` such as ``inference.py``, or the dotted name of a module. None takes
+        ``inference.py`` if there is one.
+
+    Returns
+    -------
+    module
+        The script as a module; None where `entry_point` is None and there is no ``inference.py``.
+
+    Raises
+    ------
+    HandlerError
+        The script does not exist.
+    """
+    if code_dir.is_dir() and str(code_dir) not in sys.path:
+        sys.path.insert(0, str(code_dir))
+    name = entry_point or DEFAULT_ENTRY_POINT
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    path = code_dir / name
+    if not path.is_file():
+        if entry_point is None:
+            return None
+        found = sorted(item.name for item in code_dir.glob("*")) if code_dir.is_dir() else "no such folder"
+        raise HandlerError(f"entry point {name} must exist in {code_dir}, got {found}")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    if specification is None or specification.loader is None:
+        raise HandlerError(f"entry point {path} cannot be imported")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def resolve_handlers(module: ModuleType | None) -> dict[str, Handler]:
+    """Take the handler functions of an entry point, and the defaults for those that it leaves out.
+
+    Returns
+    -------
+    dict of Handler
+        By name: model_fn, then transform_fn or the three steps that it replaces, and pre_model_fn and
+        model_warmup_fn if the entry point has them.
+
+    Raises
+    ------
+    HandlerError
+        What has the name of a handler function cannot serve as one, or transform_fn stands beside one of the
+        functions that it replaces.
+    """
+    own = {
+        name: getattr(module, name) for name in HANDLER_PARAMETERS if getattr(module, name, None) is not None
+    }
+    wrong = [mistake for mistake in (_mistake(name, function) for name, function in own.items()) if mistake]
+    beside = [name for name in STEPS if name in own]
+    if "transform_fn" in own and beside:
+        wrong.append(f"transform_fn replaces {', '.join(beside)}: define one or the other")
+    if wrong:
+        raise HandlerError("; ".join(wrong))
+    handlers = {
+        name: Handler(function, _takes_context(name, function), True) for name, function in own.items()
+    }
+    steps = ("transform_fn",) if "transform_fn" in own else STEPS
+    for name in ("model_fn",) + steps:
+        if name not in handlers:
+            # Imported only now: a script that brings all functions may do without torch.
+            function = getattr(importlib.import_module(".handlers", __package__), name)
+            handlers[name] = Handler(function, _takes_context(name, function), False)
+    return handlers
+
+
+def _positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def _takes_any_number(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+
+
+def _mistake(name: str, function: Any) -> str | None:
+    """Say why a function cannot serve as the handler of that name."""
+    names = HANDLER_PARAMETERS[name]
+    if not callable(function):
+        return f"{name} must be a function, got {type(function).__name__}"
+    positional = _positional(function)
+    required = sum(parameter.default is parameter.empty for parameter in positional)
+    enough = len(positional) >= len(names) or _takes_any_number(function)
+    if enough and required <= len(names) + 1:
+        return None
+    return f"{name} must take ({', '.join(names)}) and optionally context, got {inspect.signature(function)}"
+
+
+def _takes_context(name: str, function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes a trailing `context`.
+
+    A further parameter that has a default and another name is the script's own business.
+    """
+    extra = _positional(function)[len(HANDLER_PARAMETERS[name]) :]
+    return bool(extra) and (extra[0].name == "context" or extra[0].default is extra[0].empty)

@@ -1,0 +1,269 @@
+"""The chain of handler functions that answers requests, whichever server receives them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+
+from .content_types import CSV, JSON, preferred
+from .entry_point import Handler, load_entry_point, resolve_handlers
+from .errors import MalformedBodyError, PredictionEncodingError
+
+logger = logging.getLogger(__name__)
+
+
+class Request(NamedTuple):
+    """What a caller sent.
+
+    Parameters
+    ----------
+    body
+        The body. A `bytearray` spares the default input_fn a copy of an NPY array.
+    content_type, accept
+        The headers of these names.
+    headers
+        All headers by lower-case name, for functions that take `context`. Defaults to none.
+    context
+        What to pass as `context` instead of a `Context` made of the headers.
+    """
+
+    body: bytes | bytearray | str
+    content_type: str | None = None
+    accept: str | None = None
+    headers: Mapping[str, str] | None = None
+    context: Any = None
+
+
+class Response(NamedTuple):
+    """What the caller gets: the HTTP status, the body and its content type."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+
+class Context:
+    """What a handler function learns from `context`, by the names that TorchServe gives it.
+
+    Attributes
+    ----------
+    system_properties
+        ``model_dir``.
+    """
+
+    def __init__(self, model_dir: str, headers: Mapping[str, str]) -> None:
+        self.system_properties = {"model_dir": model_dir}
+        self._headers = headers
+
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        """Return a header of the request, such as ``X-Amzn-SageMaker-Custom-Attributes``; `idx` is 0."""
+        return self._headers.get(key.lower())
+
+    def get_all_request_header(self, idx: int) -> dict[str, str]:
+        """Return all headers of the request by lower-case name; `idx` is 0."""
+        return dict(self._headers)
+
+
+class HandlerChain:
+    """Answer requests with a loaded model; several threads may do so at once.
+
+    Parameters
+    ----------
+    handlers
+        The functions, see `entry_point.resolve_handlers`.
+    model_dir
+        The folder into which ``model.tar.gz`` was unpacked.
+    context
+        What functions that load the model get as `context`. Defaults to a `Context`.
+
+    Attributes
+    ----------
+    model
+        What model_fn returned.
+
+    Raises
+    ------
+    Exception
+        Whatever pre_model_fn, model_fn or model_warmup_fn raise: the model did not load.
+    """
+
+    def __init__(self, handlers: Mapping[str, Handler], model_dir: str, context: Any = None) -> None:
+        self._handlers = handlers
+        self._model_dir = model_dir
+        context = context or Context(model_dir, {})
+        if "pre_model_fn" in handlers:
+            handlers["pre_model_fn"](model_dir, context=context)
+        self.model = handlers["model_fn"](model_dir, context=context)
+        if "model_warmup_fn" in handlers:
+            handlers["model_warmup_fn"](model_dir, self.model, context=context)
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: str | os.PathLike[str],
+        *,
+        entry_point: str | None = None,
+        code_dir: str | os.PathLike[str] | None = None,
+        context: Any = None,
+    ) -> HandlerChain:
+        """Import the entry point of a model and load the model.
+
+        Parameters
+        ----------
+        model_dir
+            The folder into which ``model.tar.gz`` was unpacked.
+        entry_point
+            The user's script. Defaults to ``SAGEMAKER_PROGRAM``, then to ``inference.py`` if there is one,
+            then to the default handlers alone.
+        code_dir
+            The folder of the script. Defaults to ``SAGEMAKER_SUBMIT_DIRECTORY`` if that is a folder, then to
+            ``code`` in `model_dir`.
+        context
+            See the class.
+
+        Raises
+        ------
+        HandlerError
+            The entry point does not exist, or its functions do not fit.
+        Exception
+            Whatever the entry point raises when it is imported or loads the model.
+        """
+        submitted = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+        if code_dir is None:
+            code_dir = submitted if os.path.isdir(submitted) else Path(model_dir) / "code"
+        module = load_entry_point(Path(code_dir), entry_point or os.environ.get("SAGEMAKER_PROGRAM") or None)
+        return cls(resolve_handlers(module), str(model_dir), context)
+
+    def invoke(
+        self,
+        body: bytes | bytearray,
+        content_type: str | None = None,
+        accept: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer one request, see `Request`.
+
+        Returns
+        -------
+        Response
+            The answer. A failure is a short text with the status 400, 406, 413 or 415 for the caller's
+            mistakes, the one that an exception of the script carries as `status_code` or `status`, or 500.
+        """
+        return self.invoke_batch([Request(body, content_type, accept, headers)])[0]
+
+    def invoke_batch(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer several requests, with one call of predict_fn for inputs that can be stacked.
+
+        Tensors that have at least two dimensions and agree in dtype and in all dimensions but the first are
+        concatenated; the prediction is split again if it is a tensor of as many rows. All others are
+        predicted one by one.
+        """
+        calls = [_Call(request, self._model_dir) for request in requests]
+        if "transform_fn" in self._handlers:
+            self._each(calls, "transform_fn", lambda call: (self.model, *call.body(own=True), call.accept()))
+        else:
+            input_fn, output_fn = self._handlers["input_fn"], self._handlers["output_fn"]
+            self._each(calls, "input_fn", lambda call: call.body(own=input_fn.own))
+            for group in _stackable(calls):
+                if len(group) == 1 or not self._predict_together(group):
+                    self._each(group, "predict_fn", lambda call: (call.value, self.model))
+            self._each(
+                calls,
+                "output_fn",
+                lambda call: (call.value, call.accept() if output_fn.own else call.request.accept),
+            )
+        return [call.response() for call in calls]
+
+    def _each(self, calls: Iterable[_Call], name: str, arguments: Callable[[_Call], tuple[Any, ...]]) -> None:
+        """Take one step with each call on which no earlier step failed."""
+        for call in calls:
+            if call.failure is None:
+                try:
+                    call.value = self._handlers[name](*arguments(call), context=call.context)
+                except Exception as error:
+                    call.failure = _failure(name, error)
+
+    def _predict_together(self, calls: Sequence[_Call]) -> bool:
+        torch = sys.modules["torch"]
+        rows = [len(call.value) for call in calls]
+        try:
+            prediction = self._handlers["predict_fn"](
+                torch.cat([call.value for call in calls]), self.model, context=calls[0].context
+            )
+        except Exception:
+            # One bad input must not fail its neighbours: each is predicted alone, and says what is wrong.
+            logger.info("predict_fn failed on %d requests together, trying each alone", len(calls))
+            return False
+        if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
+            return False
+        for call, part in zip(calls, prediction.split(rows)):
+            call.value = part
+        return True
+
+
+class _Call:
+    """A request on its way through the chain; `value` is what the last step returned."""
+
+    def __init__(self, request: Request, model_dir: str) -> None:
+        self.request = request
+        self.context = request.context or Context(model_dir, request.headers or {})
+        self.value: Any = None
+        self.failure: Response | None = None
+
+    def accept(self) -> str:
+        """Return the one media type that functions of a script are told."""
+        return preferred(self.request.accept)
+
+    def body(self, *, own: bool) -> tuple[Any, str | None]:
+        """Return the body and its content type; a script's own function gets JSON and CSV as text."""
+        body, content_type = self.request.body, self.request.content_type
+        # AWS's toolkit does so for exactly these two, and scripts rely on it.
+        if own and content_type in (JSON, CSV) and not isinstance(body, str):
+            try:
+                body = body.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise MalformedBodyError(f"the body is not UTF-8: {error}") from None
+        return body, content_type
+
+    def response(self) -> Response:
+        if self.failure is not None:
+            return self.failure
+        body = self.value
+        try:
+            body, content_type = body if isinstance(body, tuple) else (body, self.accept())
+            if isinstance(body, str):
+                body = body.encode("utf-8")
+            if not isinstance(body, (bytes, bytearray)):
+                raise PredictionEncodingError(f"the answer must be bytes or text, got {type(body).__name__}")
+            return Response(200, bytes(body), content_type)
+        except Exception as error:
+            return _failure("output_fn", error)
+
+
+def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
+    """Group the calls whose values can be concatenated."""
+    groups: dict[Any, list[_Call]] = {}
+    torch = sys.modules.get("torch")
+    for call in calls:
+        value = call.value
+        if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
+            key: Any = (value.dtype, value.device, value.shape[1:])
+        else:
+            key = id(call)
+        groups.setdefault(key, []).append(call)
+    return list(groups.values())
+
+
+def _failure(name: str, error: Exception) -> Response:
+    """Turn what a function raised into an answer; what is not the caller's mistake goes to the log."""
+    status = getattr(error, "status_code", None) or getattr(error, "status", None)
+    if isinstance(status, int) and 400 <= status <= 599:
+        message = str(getattr(error, "message", error))
+    else:
+        status, message = 500, f"{name} raised {type(error).__name__}: {error}"
+    if status >= 500:
+        logger.error("%s failed", name, exc_info=error)
+    return Response(status, message.encode("utf-8", "replace"), "text/plain; charset=utf-8")

@@ -1,0 +1,45 @@
+"""The chain of handlers behind AWS's PyTorch inference toolkit (TorchServe, PyTorch 1.9 to 2.6).
+
+Set ``SAGEMAKER_PROGRAM`` to ``cdk_sagemaker_pytorch_serving.torchserve_entry_point`` (no ``.py``: the
+toolkit imports it by name) and ``CDK_SAGEMAKER_PYTORCH_ENTRY_POINT`` to the user's own script beside this
+package, which defaults to ``inference.py``. Scripts that define only some of the functions then get the
+defaults of this package instead of the toolkit's, and callers get 4xx for their own mistakes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .handler_chain import HandlerChain, Request
+
+CODE_DIR = Path(__file__).resolve().parent.parent
+
+
+def model_fn(model_dir: str, context: Any) -> HandlerChain:
+    """Load the model of the user's script, with the functions to serve it."""
+    entry_point = os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT")
+    if not entry_point and (CODE_DIR / "inference.py").is_file():
+        entry_point = "inference.py"
+    return HandlerChain.load(model_dir, entry_point=entry_point, code_dir=CODE_DIR, context=context)
+
+
+def transform_fn(
+    model: HandlerChain, request_body: bytes | str, content_type: str | None, accept: str | None, context: Any
+) -> tuple[bytes, str]:
+    """Answer a request.
+
+    Raises
+    ------
+    GenericInferenceToolkitError
+        The answer is an error; the toolkit sends its status and message.
+    """
+    response = model.invoke_batch([Request(request_body, content_type, accept, context=context)])[0]
+    if response.status != 200:
+        from sagemaker_inference.errors import (  # type: ignore[import-not-found]
+            GenericInferenceToolkitError,
+        )
+
+        raise GenericInferenceToolkitError(response.status, response.body.decode("utf-8"))
+    return response.body, response.content_type

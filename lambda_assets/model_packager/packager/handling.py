@@ -1,0 +1,89 @@
+"""From an event to an answer: packaging for a state machine, and sweeping."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from .deadline import Deadline
+from .errors import InvalidRequestError, TrainingJobError
+from .packaging import package
+from .request import PackagingRequest, S3Uri
+from .storage import Storage, default_client
+from .sweep import sweep
+
+_SWEEP_AGE_S: Final = 24 * 3600
+_clients: dict[str, Any] = {}
+
+
+def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """Meet one request.
+
+    Parameters
+    ----------
+    event : mapping
+        The fields of `PackagingRequest`; `training_job_name` may stand for `model_data`. Or
+        `{"sweep": "s3://bucket/prefix/", "older_than": seconds}`, which aborts orphaned uploads that are
+        older, 24 hours by default.
+    deadline : Deadline
+        When to give up.
+
+    Returns
+    -------
+    dict
+        `model_data_url`, `submit_directory`, `strategy`, `bytes_in`, `bytes_out`; for a sweep `aborted`, a
+        list of S3 URIs.
+
+    Raises
+    ------
+    ModelPackagerError
+        One of its kinds.
+    """
+    if "s3" not in _clients:  # kept for the next invocation: making one takes longer than a small package
+        _clients["s3"] = default_client()
+    if "sweep" in event:
+        age = timedelta(seconds=float(event.get("older_than", _SWEEP_AGE_S)))
+        return {"aborted": sweep(Storage(_clients["s3"]), _prefix(event["sweep"]), age)}
+    if "training_job_name" in event:
+        event = _with_artifact(event)
+    request = PackagingRequest.parse(event)
+    storage = Storage(
+        _clients["s3"],
+        deadline=deadline,
+        kms_key_id=request.kms_key_id,
+        tags=request.tags,
+        metadata=request.metadata,
+    )
+    return asdict(package(request, storage))
+
+
+def _prefix(text: Any) -> S3Uri:
+    try:
+        return S3Uri.parse(str(text))
+    except ValueError as error:
+        raise InvalidRequestError(f"sweep {error}") from error
+
+
+def _with_artifact(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event with the training job's model artifact as `model_data`."""
+    fields = dict(event)
+    name = fields.pop("training_job_name")
+    if not name:
+        return fields
+    if fields.get("model_data"):
+        raise InvalidRequestError("give either model_data or training_job_name, not both")
+    if "sagemaker" not in _clients:
+        _clients["sagemaker"] = get_session().create_client("sagemaker")
+    try:
+        job = _clients["sagemaker"].describe_training_job(TrainingJobName=name)
+    except (ClientError, BotoCoreError) as error:
+        raise TrainingJobError(f"training job {name!r} cannot be described: {error}") from error
+    if job["TrainingJobStatus"] != "Completed":
+        raise TrainingJobError(
+            f"training job {name!r} must be Completed to package its model, it is {job['TrainingJobStatus']}"
+        )
+    fields["model_data"] = job["ModelArtifacts"]["S3ModelArtifacts"]
+    return fields

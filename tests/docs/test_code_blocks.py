@@ -1,0 +1,88 @@
+"""What the documentation shows works: every Python block is synthesized, every picture is drawn anew.
+
+A comment before a block says what it needs: `<!-- needs: … -->` names files, `<!-- runs on the local AWS -->`
+leaves it to tests/local.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"(?:<!-- (?P<comment>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+
+
+def blocks(language: str) -> list[tuple[str, str, str]]:
+    """Page and line, comment and code of every block."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in _BLOCK.finditer(text):
+            if match["language"] == language:
+                line = text[: match.start("code")].count("\n") + 1
+                place = f"{page.relative_to(ROOT)}:{line}"
+                found.append((place, match["comment"] or "", match["code"]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [
+        pytest.param(comment, code, id=place)
+        for place, comment, code in blocks("python")
+        if "local AWS" not in comment
+    ],
+)
+def test_python_block_synthesizes(comment: str, code: str, tmp_path: Path) -> None:
+    for name in comment.removeprefix("needs:").split():
+        path = tmp_path / name
+        if name.endswith("/"):
+            path.mkdir(parents=True)
+            path = path / "weights.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    environment = {
+        **os.environ,
+        "CDK_OUTDIR": str(tmp_path / "cdk.out"),
+        "PYTHONPATH": str(ROOT / "constructs"),
+    }
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    assert list((tmp_path / "cdk.out").glob("*.template.json"))
+
+
+@pytest.mark.parametrize(
+    "code", [pytest.param(code, id=place) for place, _, code in blocks("bash")]
+)
+def test_bash_block_names_real_targets(code: str) -> None:
+    targets = [
+        target
+        for line in code.splitlines()
+        if line.startswith("make ")
+        for target in line.split("#")[0].split()[1:]
+    ]
+    for target in targets:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+    assert targets or "python -m cdk_sagemaker_pytorch" in code
+
+
+def test_the_state_machine_is_drawn_as_it_is() -> None:
+    drawn = subprocess.run(
+        [sys.executable, "scripts/draw_state_machine.py"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    pictures = [code for place, _, code in blocks("mermaid") if "architecture.md" in place]
+    assert drawn in pictures, "run scripts/draw_state_machine.py and put its output into the page"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,0 +1,208 @@
+"""One template of each construct as it is by default, and one with every option."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aws_cdk import Duration, RemovalPolicy, Size, Stack
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+
+from cdk_sagemaker_pytorch import (
+    ArtifactsBucket,
+    ModelData,
+    ModelPackager,
+    PyTorchEndpoint,
+    PyTorchModel,
+    PyTorchPipeline,
+    PyTorchTrainingJob,
+    SampleRequest,
+    SourceCode,
+    TrainingInput,
+)
+
+Check = Callable[[], None]
+
+
+@pytest.fixture
+def bucket(stack: Stack) -> s3.IBucket:
+    return s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
+
+
+@pytest.fixture
+def inference_code(tmp_path: Path) -> SourceCode:
+    (tmp_path / "inference.py").write_text("def model_fn(model_dir): ...\n")
+    return SourceCode.from_file(tmp_path / "inference.py")
+
+
+def test_artifacts_bucket_default(stack: Stack, matches_snapshot: Check) -> None:
+    ArtifactsBucket(stack, "Artifacts")
+    matches_snapshot()
+
+
+def test_artifacts_bucket_full(stack: Stack, matches_snapshot: Check) -> None:
+    ArtifactsBucket(
+        stack,
+        "Artifacts",
+        encryption_key=kms.Key(stack, "Key"),
+        versioned=True,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    matches_snapshot()
+
+
+def test_training_job_default(stack: Stack, matches_snapshot: Check) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(job))
+    matches_snapshot()
+
+
+def test_training_job_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    key = kms.Key(stack, "Key")
+    job = PyTorchTrainingJob(
+        stack,
+        "Training",
+        framework_version="2.6",
+        source_code=SourceCode.bundled_training(),
+        inputs={
+            "train": TrainingInput.from_bucket(bucket, "train/", distribution="ShardedByS3Key"),
+            "test": TrainingInput.from_bucket(bucket, "test/", content_type="text/csv"),
+        },
+        hyperparameters={"epochs": 3, "hidden-sizes": "64"},
+        instance_type="ml.g5.xlarge",
+        instance_count=2,
+        volume_size=Size.gibibytes(100),
+        max_run=Duration.hours(1),
+        use_spot_instances=True,
+        max_wait=Duration.hours(2),
+        checkpoint_prefix="checkpoints",
+        keep_alive_period=Duration.minutes(5),
+        environment={"NCCL_DEBUG": "INFO"},
+        metric_definitions={"loss": "loss=([0-9.]+)"},
+        torch_distributed=True,
+        encrypt_inter_container_traffic=True,
+        output_bucket=bucket,
+        output_prefix="jobs",
+        output_key=key,
+        volume_key=key,
+        py_version="py312",
+        poll_interval=Duration.seconds(30),
+    )
+    sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(job))
+    matches_snapshot()
+
+
+def test_model_packager_default(stack: Stack, matches_snapshot: Check) -> None:
+    ModelPackager(stack, "Packager")
+    matches_snapshot()
+
+
+def test_model_packager_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    packager = ModelPackager(
+        stack,
+        "Packager",
+        memory_size=3008,
+        timeout=Duration.minutes(5),
+        architecture=lambda_.Architecture.X86_64,
+        log_retention=logs.RetentionDays.ONE_WEEK,
+    )
+    packager.grant_output(bucket, "models/*")
+    matches_snapshot()
+
+
+def test_model_default(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    data = ModelData.from_bucket(bucket, "model.tar.gz")
+    PyTorchModel(stack, "Model", model_data=data, framework_version="2.13")
+    matches_snapshot()
+
+
+def test_model_full(
+    stack: Stack, bucket: s3.IBucket, inference_code: SourceCode, matches_snapshot: Check
+) -> None:
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=ModelData.from_training_job("job-1", output_bucket=bucket),
+        framework_version="2.6",
+        source_code=inference_code,
+        instance_type="ml.c7g.large",
+        environment={"LOG": "1"},
+        model_server_workers=2,
+        response_timeout=Duration.seconds(30),
+        py_version="py312",
+        artifacts_bucket=bucket,
+    )
+    matches_snapshot()
+
+
+def test_endpoint_default(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    data = ModelData.from_bucket(bucket, "model.tar.gz")
+    model = PyTorchModel(stack, "Model", model_data=data, framework_version="2.13")
+    PyTorchEndpoint(stack, "Endpoint", model=model)
+    matches_snapshot()
+
+
+def test_endpoint_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    model = PyTorchModel(
+        stack,
+        "Model",
+        model_data=ModelData.from_bucket(bucket, "model.tar.gz"),
+        framework_version="1.5.1",
+        accelerator_type="ml.eia2.medium",
+    )
+    PyTorchEndpoint(
+        stack,
+        "Endpoint",
+        model=model,
+        instance_type="ml.c5.xlarge",
+        initial_instance_count=2,
+        accelerator_type="ml.eia2.medium",
+        variant_name="Blue",
+        endpoint_name="digits",
+        volume_key=kms.Key(stack, "Key"),
+        startup_timeout=Duration.minutes(5),
+    )
+    matches_snapshot()
+
+
+def test_pipeline_default(stack: Stack, matches_snapshot: Check) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    PyTorchPipeline(stack, "Pipeline", training_job=job)
+    matches_snapshot()
+
+
+def test_pipeline_full(
+    stack: Stack, bucket: s3.IBucket, inference_code: SourceCode, matches_snapshot: Check
+) -> None:
+    job = PyTorchTrainingJob(
+        stack,
+        "Training",
+        framework_version="2.13",
+        inputs={"train": TrainingInput.from_bucket(bucket, "train/")},
+        output_bucket=bucket,
+    )
+    PyTorchPipeline(
+        stack,
+        "Pipeline",
+        training_job=job,
+        source_code=inference_code,
+        framework_version="2.6",
+        instance_type="ml.c7g.large",
+        initial_instance_count=2,
+        endpoint_name="digits",
+        variant_name="Blue",
+        environment={"LOG": "1"},
+        model_server_workers=2,
+        response_timeout=Duration.seconds(30),
+        startup_timeout=Duration.minutes(5),
+        sample_request=SampleRequest("[[1.0]]"),
+        retain_versions=2,
+        removal_policy=RemovalPolicy.RETAIN,
+        volume_key=kms.Key(stack, "Key"),
+        packager=ModelPackager(stack, "Packager"),
+        poll_interval=Duration.seconds(5),
+    )
+    matches_snapshot()

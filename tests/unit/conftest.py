@@ -1,0 +1,93 @@
+"""Fixtures for constructs: a stack, its template, and its state machine."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk.assertions import Template
+
+from cdk_sagemaker_pytorch import SourceCode
+
+CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    return App(context=CONTEXT, outdir=str(tmp_path / "cdk.out"))
+
+
+@pytest.fixture
+def stack(app: App) -> Stack:
+    return Stack(app, "Stack")
+
+
+def _as_text(value: Any) -> str:
+    """Render a template's string, with ${...} where CloudFormation fills something in."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    if function == "Fn::Join":
+        return argument[0].join(_as_text(part) for part in argument[1])
+    if function == "Fn::GetAtt":
+        argument = ".".join(argument)
+    return "${" + str(argument) + "}"
+
+
+@pytest.fixture
+def as_text() -> Callable[[Any], str]:
+    return _as_text
+
+
+@pytest.fixture
+def states(stack: Stack) -> Callable[[], dict[str, Any]]:
+    """The states of the stack's only state machine, by name."""
+
+    def read() -> dict[str, Any]:
+        machines = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine")
+        ((_, machine),) = machines.items()
+        definition = json.loads(_as_text(machine["Properties"]["DefinitionString"]))
+        found: dict[str, Any] = definition["States"]
+        return found
+
+    return read
+
+
+@pytest.fixture
+def run(stack: Stack) -> Callable[[sfn.IChainable], sfn.StateMachine]:
+    """Puts a fragment into a state machine."""
+
+    def put(chainable: sfn.IChainable) -> sfn.StateMachine:
+        return sfn.StateMachine(
+            stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(chainable)
+        )
+
+    return put
+
+
+@pytest.fixture
+def statements(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:
+    """All statements of the policies of the role whose logical id begins with a prefix."""
+
+    def read(role_prefix: str) -> list[dict[str, Any]]:
+        policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy")
+        return [
+            statement
+            for policy in policies.values()
+            for role in policy["Properties"]["Roles"]
+            if role["Ref"].startswith(role_prefix)
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        ]
+
+    return read
+
+
+@pytest.fixture
+def inference_code(tmp_path: Path) -> SourceCode:
+    """A user's inference script."""
+    script = tmp_path / "inference.py"
+    script.write_text("def model_fn(model_dir):\n    return None\n")
+    return SourceCode.from_file(script)

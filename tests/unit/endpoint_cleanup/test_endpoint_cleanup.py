@@ -1,0 +1,242 @@
+import importlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.sagemaker.models import sagemaker_backends
+
+PREFIX = "stack-pipeline-ab12"
+OLD, MIDDLE, NEW = (f"{PREFIX}-202601010000{n:02}-0123abcd" for n in (1, 2, 3))
+
+
+class Context:
+    remaining = 900_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining
+
+
+@pytest.fixture
+def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("sagemaker")
+
+
+@pytest.fixture
+def handle(sagemaker: Any) -> Callable[..., dict[str, Any]]:
+    index = importlib.import_module("index")
+
+    def call(event: dict[str, Any], context: Any = None) -> dict[str, Any]:
+        answer: dict[str, Any] = index.handler(event, context or Context())
+        return answer
+
+    return call
+
+
+def make_version(sagemaker: Any, name: str) -> None:
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn="arn:aws:iam::123456789012:role/any")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": name,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": 1,
+            }
+        ],
+    )
+
+
+def versions(sagemaker: Any) -> set[str]:
+    configs = {c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs()["EndpointConfigs"]}
+    models = {m["ModelName"] for m in sagemaker.list_models()["Models"]}
+    assert configs == models
+    return configs
+
+
+def endpoints(sagemaker: Any) -> list[str]:
+    return [endpoint["EndpointName"] for endpoint in sagemaker.list_endpoints()["Endpoints"]]
+
+
+def prune(retain: int) -> dict[str, Any]:
+    return {"action": "prune", "endpoint_name": "e", "name_prefix": PREFIX, "retain": retain}
+
+
+def test_prune_keeps_the_serving_version_and_the_newest_superseded(
+    sagemaker: Any, handle: Callable[..., Any]
+) -> None:
+    for name in (OLD, MIDDLE, NEW):
+        make_version(sagemaker, name)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=NEW)
+    assert handle(prune(retain=1)) == {"removed": [OLD]}
+    assert versions(sagemaker) == {MIDDLE, NEW}
+    assert handle(prune(retain=0)) == {"removed": [MIDDLE]}
+    assert versions(sagemaker) == {NEW}
+
+
+def test_prune_leaves_what_another_execution_is_deploying(
+    sagemaker: Any, handle: Callable[..., Any]
+) -> None:
+    for name in (OLD, NEW):
+        make_version(sagemaker, name)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    assert handle(prune(retain=0)) == {"removed": []}
+    assert versions(sagemaker) == {OLD, NEW}
+
+
+def test_prune_leaves_everything_where_there_is_no_endpoint(
+    sagemaker: Any, handle: Callable[..., Any]
+) -> None:
+    make_version(sagemaker, OLD)
+    assert handle(prune(retain=0)) == {"removed": []}
+
+
+def test_names_of_others_are_never_touched(sagemaker: Any, handle: Callable[..., Any]) -> None:
+    others = {f"{PREFIX}-eu-20260101000001-0123abcd", f"{PREFIX}-mine", f"x{OLD}"}
+    for name in (*others, OLD, NEW):
+        make_version(sagemaker, name)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=NEW)
+    handle(prune(retain=0))
+    assert versions(sagemaker) == {*others, NEW}
+
+
+def test_a_version_that_could_not_be_deployed_goes(sagemaker: Any, handle: Callable[..., Any]) -> None:
+    for name in (OLD, NEW):
+        make_version(sagemaker, name)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    event = {"action": "remove_version", "endpoint_name": "e", "version": NEW}
+    assert handle(event) == {"removed": [NEW]}
+    assert versions(sagemaker) == {OLD}
+    assert handle(event) == {"removed": [NEW]}  # a repetition changes nothing
+
+
+def test_a_version_that_serves_stays(sagemaker: Any, handle: Callable[..., Any]) -> None:
+    make_version(sagemaker, OLD)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    event = {"action": "remove_version", "endpoint_name": "e", "version": OLD}
+    assert handle(event) == {"removed": []}
+    assert endpoints(sagemaker) == ["e"]
+
+
+def test_an_endpoint_whose_creation_failed_goes_with_its_version(
+    sagemaker: Any, handle: Callable[..., Any]
+) -> None:
+    make_version(sagemaker, OLD)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    backend = sagemaker_backends["123456789012"]["us-east-1"]
+    backend.endpoints["e"].endpoint_status = "Failed"
+    handle({"action": "remove_version", "endpoint_name": "e", "version": OLD})
+    assert endpoints(sagemaker) == []
+    assert versions(sagemaker) == set()
+
+
+def test_fails_when_the_action_is_unknown(handle: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="action must be remove_version or prune, got destroy"):
+        handle({"action": "destroy"})
+
+
+def test_fails_when_sagemaker_refuses(sagemaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleanup = importlib.import_module("cleanup")
+
+    class Refusing:
+        def describe_endpoint(self, **_: Any) -> None:
+            error = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+            raise ClientError(error, "DescribeEndpoint")  # type: ignore[arg-type]
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cleanup.EndpointCleanup(Refusing(), lambda: 900).remove_version("e", OLD)
+
+
+def test_fails_when_the_endpoint_stays_busy(sagemaker: Any, handle: Callable[..., Any]) -> None:
+    make_version(sagemaker, OLD)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    sagemaker_backends["123456789012"]["us-east-1"].endpoints["e"].endpoint_status = "Updating"
+    cleanup = importlib.import_module("cleanup")
+    with pytest.raises(cleanup.EndpointBusyError, match="still Updating: wait until"):
+        cleanup.EndpointCleanup(sagemaker, lambda: 5).remove_everything("e", PREFIX)
+
+
+@pytest.fixture
+def response_url() -> Iterator[tuple[str, list[Any]]]:
+    """Where CloudFormation waits for the answer, and what it got."""
+    got: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:  # noqa: N802
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers["Content-Type"], json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", got
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def stack_event(request_type: str, url: str, **extra: Any) -> dict[str, Any]:
+    return {
+        "RequestType": request_type,
+        "ResponseURL": url,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "WithStack",
+        "ResourceProperties": {"EndpointName": "e", "NamePrefix": PREFIX},
+        **extra,
+    }
+
+
+def test_creation_and_update_of_the_stack_change_nothing(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    url, got = response_url
+    make_version(sagemaker, OLD)
+    for request_type in ("Create", "Update"):
+        handle(stack_event(request_type, url))
+    assert versions(sagemaker) == {OLD}
+    assert [answer["Status"] for _, answer in got] == ["SUCCESS", "SUCCESS"]
+    assert {answer["PhysicalResourceId"] for _, answer in got} == {f"e/{PREFIX}"}
+    assert {content_type for content_type, _ in got} == {""}
+
+
+def test_deletion_of_the_stack_removes_everything(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    url, got = response_url
+    for name in (OLD, NEW):
+        make_version(sagemaker, name)
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=NEW)
+    handle(stack_event("Delete", url, PhysicalResourceId=f"e/{PREFIX}"))
+    assert got[0][1]["Status"] == "SUCCESS"
+    assert endpoints(sagemaker) == []
+    assert versions(sagemaker) == set()
+
+
+def test_cloudformation_hears_of_a_failure(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    url, got = response_url
+    event = stack_event("Delete", url, PhysicalResourceId="e/p")
+    event["ResourceProperties"] = {}
+    handle(event)
+    ((_, answer),) = got
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == "KeyError: 'EndpointName'"
+    assert answer["PhysicalResourceId"] == "e/p"

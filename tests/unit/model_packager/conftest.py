@@ -1,0 +1,178 @@
+"""A bucket on a server of its own, the packaging function in front of it, and archives to package."""
+
+import io
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+# In Lambda the asset's root is on the path.
+sys.path.insert(0, str(Path(__file__).parents[3] / "lambda_assets" / "model_packager"))
+
+BUCKET = "models"
+
+
+def tar_gz(files: Mapping[str, bytes], *, level: int = 6) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=level) as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def contents(archive: bytes) -> dict[str, bytes]:
+    """Return the files of a tar.gz, read as a stream, which notices what random access forgives."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
+        return {info.name: tar.extractfile(info).read() for info in tar if info.isfile()}
+
+
+class S3:
+    """The bucket as a test sees it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def put(self, key: str, body: bytes) -> str:
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=body)
+        return f"s3://{BUCKET}/{key}"
+
+    def get(self, uri: str) -> bytes:
+        key = uri.removeprefix(f"s3://{BUCKET}/")
+        return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def keys(self) -> set[str]:
+        return {entry["Key"] for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+
+    def uploads(self) -> list[str]:
+        answer = self.client.list_multipart_uploads(Bucket=BUCKET)
+        return [entry["Key"] for entry in answer.get("Uploads", [])]
+
+    def empty(self) -> None:
+        for entry in self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
+            self.client.abort_multipart_upload(Bucket=BUCKET, Key=entry["Key"], UploadId=entry["UploadId"])
+        for key in self.keys():
+            self.client.delete_object(Bucket=BUCKET, Key=key)
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint() -> Iterator[str]:
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def aws_environment(aws_endpoint: str) -> Iterator[Mapping[str, str]]:
+    environment = {
+        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def s3_client(aws_environment: Mapping[str, str]) -> Any:
+    client = boto3.client("s3", config=Config(retries={"total_max_attempts": 2}))
+    client.create_bucket(Bucket=BUCKET)
+    return client
+
+
+@pytest.fixture
+def s3(s3_client: Any) -> S3:
+    """The bucket, empty."""
+    bucket = S3(s3_client)
+    bucket.empty()
+    return bucket
+
+
+class MemoryStorage:
+    """Objects in a dict, for what needs to read only."""
+
+    def __init__(self, objects: Mapping[Any, bytes]) -> None:
+        self._objects = objects
+
+    def head(self, place: Any) -> Any:
+        return SimpleNamespace(place=place, size=len(self._objects[place]))
+
+    def blocks(self, stored: Any) -> Iterator[bytes]:
+        yield self._objects[stored.place]
+
+
+def model_archive(code: Mapping[str, bytes] | bytes, **fields: Any) -> Any:
+    """Return a model archive about to get `code`, for the functions that work on bytes."""
+    from packager.request import PackagingRequest, S3Uri
+    from packager.scan import ModelArchive
+    from packager.source_code import read_source_code
+
+    place = S3Uri(BUCKET, "code.gz")
+    request = PackagingRequest(
+        model_data=S3Uri(BUCKET, "model.tar.gz"),
+        source_code=place,
+        output=S3Uri(BUCKET, "out/model.tar.gz"),
+        framework_version=(2, 6, 0),
+        entry_point="inference.py",
+        **fields,
+    )
+    archive = code if isinstance(code, bytes) else tar_gz(code)
+    return ModelArchive(request, read_source_code(MemoryStorage({place: archive}), request, place))
+
+
+def package_bytes(archive: Any, data: bytes) -> tuple[str, bytes]:
+    """Return how the model archive `data` is packaged, and the outcome."""
+    from packager.rewrite import rewrite
+    from packager.scan import RewriteNeededError
+    from packager.splice import splice_bytes
+
+    try:
+        return "splice", splice_bytes(archive, data)
+    except RewriteNeededError:
+        output = io.BytesIO()
+        rewrite(archive, [data], output)
+        return "rewrite", output.getvalue()
+
+
+@pytest.fixture(scope="session")
+def archives() -> SimpleNamespace:
+    """Ways to make and read archives, and to package them in memory."""
+    return SimpleNamespace(
+        tar_gz=tar_gz, contents=contents, model_archive=model_archive, package_bytes=package_bytes
+    )
+
+
+@pytest.fixture
+def package(s3: S3) -> Callable[..., dict[str, Any]]:
+    """Stores a model and code and lets the function package them; more fields and a context may be given."""
+    from index import handler
+
+    def run(model: bytes, code: bytes | None, context: Any = None, **fields: Any) -> dict[str, Any]:
+        event = {
+            "model_data": s3.put("in/model.tar.gz", model),
+            "source_code": None if code is None else s3.put("in/0123abcd.gz", code),
+            "output": f"s3://{BUCKET}/out/model.tar.gz",
+            "framework_version": "2.6.0",
+            "entry_point": "inference.py",
+        }
+        return handler(event | fields, context)
+
+    return run

@@ -1,0 +1,319 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk.assertions import Annotations, Match, Template
+
+from cdk_sagemaker_pytorch import (
+    ConfigurationError,
+    ModelPackager,
+    PyTorchImage,
+    PyTorchPipeline,
+    PyTorchTrainingJob,
+    SampleRequest,
+    SourceCode,
+)
+
+States = Callable[[], dict[str, Any]]
+Statements = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def make_pipeline(stack: Stack, inference_code: SourceCode) -> Callable[..., PyTorchPipeline]:
+    def make(training_version: str = "2.13", **options: Any) -> PyTorchPipeline:
+        job = PyTorchTrainingJob(stack, "Training", framework_version=training_version)
+        return PyTorchPipeline(
+            stack, "Pipeline", **{"training_job": job, "source_code": inference_code, **options}
+        )
+
+    return make
+
+
+MakePipeline = Callable[..., PyTorchPipeline]
+
+
+def variant(found: dict[str, Any]) -> dict[str, Any]:
+    (only,) = found["Create endpoint configuration"]["Arguments"]["ProductionVariants"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_an_execution_trains_packages_deploys_and_verifies(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    found = states()
+    assert found["Train"]["Next"] == found["Attached"]["Next"] == "Package model"
+    assert found["Package model"]["Next"] == "Create model"
+    assert found["Create model"]["Next"] == "Create endpoint configuration"
+    assert found["Create endpoint configuration"]["Next"] == "Find endpoint"
+    assert found["Create endpoint"]["Next"] == "Look at endpoint"
+    assert found["Update endpoint"]["Next"] == "Look at endpoint"
+    assert found["In service?"]["Choices"][0]["Next"] == "Remove superseded versions"
+    assert found["Remove superseded versions"]["Next"] == "Deployed"
+    assert found["Deployed"]["End"] is True
+
+
+def test_its_output_names_everything_that_was_made(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    assert set(states()["Deployed"]["Output"]) == {
+        "training_job_name",
+        "metrics",
+        "model_name",
+        "model_data_url",
+        "endpoint_name",
+        "endpoint_config_name",
+    }
+
+
+def test_the_packager_gets_its_event(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline(training_version="2.6", framework_version="2.6")
+    payload = states()["Package model"]["Arguments"]["Payload"]
+    assert payload["model_data"] == "{% $states.input.model_data %}"
+    assert payload["framework_version"] == "2.6.0"
+    assert payload["entry_point"] == "inference.py"
+    assert payload["source_code"].startswith("s3://")
+    assert payload["output"].endswith("& '/model.tar.gz' %}")
+
+
+def test_every_state_after_packaging_takes_the_version_back_when_it_fails(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    found = states()
+    for name in (
+        "Create model",
+        "Create endpoint configuration",
+        "Create endpoint",
+        "Update endpoint",
+        "Delete failed endpoint",
+    ):
+        assert found[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "Next": "Deployment failed"}]
+    assert found["Deployment failed"]["Next"] == "Remove version"
+    assert found["Remove version"]["Next"] == "Not deployed"
+    assert found["Not deployed"]["Cause"] == "{% $failure.Cause %}"
+
+
+def test_an_endpoint_that_stays_with_the_old_version_is_a_failure(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    choices = states()["In service?"]["Choices"]
+    assert choices[2]["Next"] == "Not in service"
+    assert "InService" in choices[2]["Condition"]
+
+
+def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
+    pipeline = make_pipeline()
+    found = states()
+    assert variant(found) == {
+        "VariantName": "AllTraffic",
+        "ModelName": "{% $version %}",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": 1,
+    }
+    assert pipeline.endpoint_name == pipeline.version_prefix
+    assert pipeline.endpoint_name == pipeline.endpoint_name.lower()
+    assert found["Wait for endpoint"]["Seconds"] == 10
+    assert "Send sample request" not in found
+    prune = found["Remove superseded versions"]["Arguments"]["Payload"]
+    assert prune["retain"] == 1
+
+
+def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline(
+        framework_version="2.6",
+        instance_type="ml.c7g.large",
+        initial_instance_count=2,
+        endpoint_name="digits",
+        variant_name="Blue",
+        environment={"LOG": "1"},
+        model_server_workers=3,
+        response_timeout=Duration.seconds(30),
+        startup_timeout=Duration.minutes(5),
+        retain_versions=4,
+        volume_key=kms.Key(stack, "Key"),
+        packager=ModelPackager(stack, "Mine", memory_size=512),
+        poll_interval=Duration.seconds(3),
+    )
+    found = states()
+    assert variant(found) == {
+        "VariantName": "Blue",
+        "ModelName": "{% $version %}",
+        "InstanceType": "ml.c7g.large",
+        "InitialInstanceCount": 2,
+        "InitialVariantWeight": 1,
+        "ContainerStartupHealthCheckTimeoutInSeconds": 300,
+    }
+    config = found["Create endpoint configuration"]["Arguments"]
+    assert config["KmsKeyId"] == "${Key961B73FD.Arn}"
+    container = found["Create model"]["Arguments"]["PrimaryContainer"]
+    assert "pytorch-inference-arm64:2.6.0-cpu" in container["Image"]
+    environment = container["Environment"]
+    assert environment["LOG"] == "1"
+    assert environment["SAGEMAKER_MODEL_SERVER_WORKERS"] == "3"
+    assert environment["SAGEMAKER_TS_RESPONSE_TIMEOUT"] == "30"
+    assert environment["SAGEMAKER_SUBMIT_DIRECTORY"] == "{% $packaged.submit_directory %}"
+    for name in ("Create endpoint", "Update endpoint"):
+        assert found[name]["Arguments"]["EndpointName"] == "digits"
+    assert found["Remove superseded versions"]["Arguments"]["Payload"]["retain"] == 4
+    assert found["Wait for endpoint"]["Seconds"] == found["Wait for free endpoint"]["Seconds"] == 3
+    Template.from_stack(stack).has_resource_properties("AWS::Lambda::Function", {"MemorySize": 512})
+
+
+def test_a_sample_request_is_sent_and_its_failure_goes_back(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline(sample_request=SampleRequest("[[1]]", accept="text/csv"))
+    found = states()
+    assert found["In service?"]["Choices"][0]["Next"] == "Send sample request"
+    assert found["Send sample request"]["Arguments"] == {
+        "EndpointName": found["Find endpoint"]["Arguments"]["EndpointName"],
+        "Body": "[[1]]",
+        "ContentType": "application/json",
+        "Accept": "text/csv",
+    }
+    assert found["Send sample request"]["Catch"][0]["Next"] == "Sample request failed"
+    first = found["First version?"]
+    assert first["Choices"][0]["Next"] == "Delete rejected endpoint"
+    assert first["Default"] == "Roll back endpoint"
+    assert found["Roll back endpoint"]["Next"] == "Look at endpoint"
+
+
+def test_an_accelerator_is_attached_and_warned_about(
+    stack: Stack, make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline(
+        training_version="1.5.0", framework_version="1.5.1", accelerator_type="ml.eia2.medium"
+    )
+    found = states()
+    assert variant(found)["AcceleratorType"] == "ml.eia2.medium"
+    assert "pytorch-inference-eia" in found["Create model"]["Arguments"]["PrimaryContainer"]["Image"]
+    Annotations.from_stack(stack).has_warning(
+        "/Stack/Pipeline", Match.string_like_regexp("ElasticInference.discontinued")
+    )
+
+
+def test_an_accelerator_beside_a_gpu_is_warned_about(
+    stack: Stack, make_pipeline: MakePipeline
+) -> None:
+    make_pipeline(
+        training_version="1.5.0",
+        framework_version="1.5.1",
+        instance_type="ml.p3.2xlarge",
+        accelerator_type="ml.eia2.medium",
+        image=_any_image(stack),
+    )
+    Annotations.from_stack(stack).has_warning(
+        "/Stack/Pipeline", Match.string_like_regexp("ElasticInference.instanceType")
+    )
+
+
+def test_the_endpoint_goes_with_its_stack(stack: Stack, make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "Custom::EndpointCleanup",
+        {"EndpointName": pipeline.endpoint_name, "NamePrefix": pipeline.version_prefix},
+    )
+    ((cleanup, _),) = template.find_resources("Custom::EndpointCleanup").items()
+    ((_, machine),) = template.find_resources("AWS::StepFunctions::StateMachine").items()
+    assert cleanup in machine["DependsOn"]
+
+
+def test_the_endpoint_can_be_retained(stack: Stack, make_pipeline: MakePipeline) -> None:
+    make_pipeline(removal_policy=RemovalPolicy.RETAIN)
+    Template.from_stack(stack).resource_count_is("Custom::EndpointCleanup", 0)
+
+
+def test_no_role_gets_more_than_its_own_names(
+    stack: Stack, make_pipeline: MakePipeline
+) -> None:
+    make_pipeline(sample_request=SampleRequest("[[1]]"), volume_key=kms.Key(stack, "Key"))
+    template = Template.from_stack(stack).to_json()
+    on_everything: set[str] = set()
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::IAM::Policy":
+            continue
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            actions = actions if isinstance(actions, list) else [actions]
+            assert not any(action.endswith(":*") for action in actions)
+            if statement["Resource"] == "*":
+                on_everything |= set(actions)
+    # None of these knows resources; PutMetricData is bounded by its namespace.
+    assert on_everything == {
+        "cloudwatch:PutMetricData",
+        "ecr:GetAuthorizationToken",
+        "sagemaker:ListEndpointConfigs",
+        "sagemaker:ListModels",
+    }
+    assert "arn:aws:iam::aws:policy/AmazonSageMaker" not in json.dumps(template)
+
+
+def test_the_state_machine_may_change_its_endpoint_alone(
+    make_pipeline: MakePipeline, statements: Statements
+) -> None:
+    pipeline = make_pipeline()
+    for statement in statements("PipelineRole"):
+        if "UpdateEndpoint" in str(statement["Action"]):
+            text = str(statement["Resource"])
+            assert f"endpoint/{pipeline.endpoint_name}" in text
+            assert f"endpoint-config/{pipeline.version_prefix}-*" in text
+            break
+    else:
+        pytest.fail("nothing allows UpdateEndpoint")
+
+
+def test_grants(
+    stack: Stack, make_pipeline: MakePipeline, statements: Statements
+) -> None:
+    pipeline = make_pipeline()
+    caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    pipeline.grant_invoke(caller)
+    pipeline.grant_start(caller)
+    invoke, start = statements("Caller")
+    assert "sagemaker:InvokeEndpoint" in invoke["Action"]
+    assert f"endpoint/{pipeline.endpoint_name}" in str(invoke["Resource"])
+    assert start["Action"] == "states:StartExecution"
+
+
+def test_metrics_are_the_endpoints(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    assert pipeline.metric("Invocations").dimensions == {
+        "EndpointName": pipeline.endpoint_name,
+        "VariantName": "AllTraffic",
+    }
+
+
+def test_fails_when_values_cannot_work_with_all_of_them(make_pipeline: MakePipeline) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        make_pipeline(
+            instance_type="m5.large",
+            initial_instance_count=0,
+            accelerator_type="ml.eia2.medium",
+            endpoint_name="Digits_1",
+            model_server_workers=0,
+            retain_versions=-1,
+        )
+    assert [problem.split(" ")[0] for problem in raised.value.problems] == [
+        "instance_type",
+        "initial_instance_count",
+        "accelerator_type",
+        "model_server_workers",
+        "retain_versions",
+        "endpoint_name",
+    ]
+
+
+def _any_image(stack: Stack) -> PyTorchImage:
+    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+    return PyTorchImage.from_ecr_repository(repository, "v1")

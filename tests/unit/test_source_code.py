@@ -1,0 +1,169 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+from cdk_sagemaker_pytorch import ConfigurationError, SourceCode
+from cdk_sagemaker_pytorch.source_code import SERVING_PACKAGE, SourceArchive
+
+
+@pytest.fixture
+def source_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "src"
+    (folder / "data").mkdir(parents=True)
+    (folder / "train.py").write_text("print('training')")
+    (folder / "util.py").write_text("")
+    (folder / "requirements.txt").write_text("einops\n")
+    (folder / "data" / "big.csv").write_text("1,2")
+    return folder
+
+
+def names(stack: Stack, archive: SourceArchive) -> list[str]:
+    """Members of the archive as it lies in the cloud assembly."""
+    app = App.of(stack)
+    assert isinstance(app, App)
+    path = Path(app.outdir) / f"asset.{archive.object_key.removesuffix('.gz')}.tar.gz"
+    with tarfile.open(fileobj=io.BytesIO(path.read_bytes()), mode="r:gz") as tar:
+        return tar.getnames()
+
+
+def test_training_code_lies_at_the_top(stack: Stack, source_dir: Path) -> None:
+    source_code = SourceCode.from_directory(source_dir, entry_point="train.py")
+    archive = source_code.bind_training(stack, "Code")
+    assert archive.entry_point == "train.py"
+    assert names(stack, archive) == ["data/big.csv", "requirements.txt", "train.py", "util.py"]
+
+
+def test_a_single_file_brings_nothing_else(stack: Stack, source_dir: Path) -> None:
+    archive = SourceCode.from_file(source_dir / "train.py").bind_training(stack, "Code")
+    assert names(stack, archive) == ["train.py"]
+
+
+def test_exclude_is_like_a_gitignore(stack: Stack, source_dir: Path) -> None:
+    source_code = SourceCode.from_directory(
+        source_dir, entry_point="train.py", exclude=["*.csv", "/util.py", "!/data/keep.csv"]
+    )
+    (source_dir / "data" / "keep.csv").write_text("")
+    archive = source_code.bind_training(stack, "Code")
+    assert names(stack, archive) == ["data/keep.csv", "requirements.txt", "train.py"]
+
+
+def test_dependencies_lie_beside_the_script_for_training_and_in_lib_for_inference(
+    stack: Stack, source_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "net.py").write_text("")
+    (tmp_path / "one.py").write_text("")
+    source_code = SourceCode.from_directory(
+        source_dir,
+        entry_point="train.py",
+        dependencies=[tmp_path / "shared", tmp_path / "one.py"],
+        exclude=["data", "util.py", "requirements.txt"],
+    )
+    training = source_code.bind_training(stack, "Training")
+    inference = source_code.bind_inference(stack, "Inference")
+    assert names(stack, training) == ["one.py", "shared/net.py", "train.py"]
+    without_handlers = [
+        name for name in names(stack, inference) if not name.startswith(f"{SERVING_PACKAGE}/")
+    ]
+    assert without_handlers == ["lib/one.py", "lib/shared/net.py", "train.py"]
+
+
+def test_inference_code_has_the_librarys_handlers_beside_it(stack: Stack, source_dir: Path) -> None:
+    archive = SourceCode.from_file(source_dir / "train.py").bind_inference(stack, "Code")
+    assert f"{SERVING_PACKAGE}/codecs.py" in names(stack, archive)
+
+
+def test_the_bundled_scripts_ship(stack: Stack) -> None:
+    training = SourceCode.bundled_training().bind_training(stack, "Training")
+    inference = SourceCode.bundled_inference().bind_inference(stack, "Inference")
+    assert "train.py" in names(stack, training)
+    assert "inference.py" in names(stack, inference)
+
+
+def test_the_same_code_is_the_same_asset_in_two_places(
+    stack: Stack, source_dir: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "train.py").write_bytes((source_dir / "train.py").read_bytes())
+    one = SourceCode.from_file(source_dir / "train.py").bind_training(stack, "One")
+    two = SourceCode.from_file(copy / "train.py").bind_training(stack, "Two")
+    assert one.object_key == two.object_key
+
+
+def test_code_in_s3_is_used_where_it_lies(stack: Stack) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
+    archive = SourceCode.from_s3(bucket, "code/sourcedir.tar.gz", entry_point="train.py")
+    bound = archive.bind_training(stack, "Code")
+    assert bound.s3_uri == "s3://my-bucket/code/sourcedir.tar.gz"
+    assert bound.entry_point == "train.py"
+    assert archive.path is None
+    assert not archive.has_requirements
+
+
+def test_read_access_is_to_the_archive_alone(stack: Stack, statements: object) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
+    archive = SourceCode.from_s3(bucket, "code.tar.gz", entry_point="train.py")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    archive.bind_training(stack, "Code").grant_read(role)
+    ((statement),) = statements("Role")  # type: ignore[operator]
+    objects = [str(resource) for resource in statement["Resource"] if "code.tar.gz" in str(resource)]
+    assert len(objects) == 1
+
+
+def test_requirements_are_noticed_unless_they_are_excluded(source_dir: Path) -> None:
+    assert SourceCode.from_directory(source_dir, entry_point="train.py").has_requirements
+    excluding = SourceCode.from_directory(
+        source_dir, entry_point="train.py", exclude=["requirements.txt"]
+    )
+    assert not excluding.has_requirements
+
+
+def test_fails_when_paths_do_not_exist_with_all_of_them(source_dir: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        SourceCode.from_directory(
+            source_dir, entry_point="missing.py", dependencies=[source_dir / "nothing"]
+        )
+    assert raised.value.problems == (
+        f"entry_point must be a file in source_dir, got {source_dir / 'missing.py'}",
+        f"dependencies must exist, got {source_dir / 'nothing'}",
+    )
+
+
+def test_fails_when_source_dir_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="source_dir must be an existing directory, got .*nowhere"):
+        SourceCode.from_directory(tmp_path / "nowhere", entry_point="train.py")
+
+
+def test_fails_when_two_dependencies_share_a_name(source_dir: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").write_text("")
+    with pytest.raises(ConfigurationError, match=r"different names, got net\.py twice"):
+        SourceCode.from_directory(
+            source_dir,
+            entry_point="train.py",
+            dependencies=[tmp_path / "a" / "net.py", tmp_path / "b" / "net.py"],
+        )
+
+
+def test_fails_when_a_dependency_would_replace_a_file(
+    stack: Stack, source_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "util.py").write_text("other")
+    source_code = SourceCode.from_directory(
+        source_dir, entry_point="train.py", dependencies=[tmp_path / "util.py"]
+    )
+    with pytest.raises(ConfigurationError, match=r"must not replace files .* for util\.py"):
+        source_code.bind_training(stack, "Code")
+
+
+def test_fails_when_the_entry_point_is_excluded(stack: Stack, source_dir: Path) -> None:
+    source_code = SourceCode.from_directory(source_dir, entry_point="train.py", exclude=["*.py"])
+    with pytest.raises(ConfigurationError, match="exclude must leave the entry point in"):
+        source_code.bind_training(stack, "Code")

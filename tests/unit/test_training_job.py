@@ -1,0 +1,283 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonata as interpreter
+import pytest
+from aws_cdk import Duration, Size, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Annotations, Match, Template
+
+from cdk_sagemaker_pytorch import (
+    ConfigurationError,
+    PyTorchImage,
+    PyTorchTrainingJob,
+    TrainingInput,
+    UnknownFrameworkVersionError,
+)
+
+States = Callable[[], dict[str, Any]]
+
+EXECUTION = {
+    "Id": "arn:aws:states:us-east-1:123456789012:execution:Machine:first",
+    "StartTime": "2026-11-22T16:45:07.123Z",
+    "RedriveCount": 0,
+}
+
+
+def evaluate(field: str, state_input: Any) -> Any:
+    """Evaluate a {% … %} field as Step Functions would."""
+    context = json.dumps({"input": state_input, "context": {"Execution": EXECUTION}})
+    expression = interpreter.Jsonata(
+        f"($states := {context}; {field.removeprefix('{%').removesuffix('%}')})"
+    )
+    expression.register_lambda("hash", lambda text, algorithm: f"{len(text):08x}{algorithm}")
+    return expression.evaluate(None)
+
+
+@pytest.fixture
+def train_state(
+    stack: Stack, run: Callable[[Any], Any], states: States
+) -> Callable[..., dict[str, Any]]:
+    """The state that creates the training job, for the given options."""
+
+    def make(**options: Any) -> dict[str, Any]:
+        run(PyTorchTrainingJob(stack, "Training", **{"framework_version": "2.13", **options}))
+        state: dict[str, Any] = states()["Train"]
+        return state
+
+    return make
+
+
+Train = Callable[..., dict[str, Any]]
+
+
+def test_defaults(train_state: Train) -> None:
+    state = train_state()
+    arguments = state["Arguments"]
+    assert state["Resource"] == "arn:${AWS::Partition}:states:::sagemaker:createTrainingJob.sync"
+    assert state["QueryLanguage"] == "JSONata"
+    assert arguments["ResourceConfig"] == {
+        "InstanceType": "ml.m5.xlarge",
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 30,
+    }
+    assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
+    assert arguments["OutputDataConfig"]["S3OutputPath"].endswith("/training")
+    assert "/pytorch:2.13.0-cpu" in arguments["AlgorithmSpecification"]["TrainingImage"]
+    for absent in ("Environment", "EnableManagedSpotTraining", "CheckpointConfig"):
+        assert absent not in arguments
+
+
+def test_every_option(stack: Stack, train_state: Train) -> None:
+    key = kms.Key(stack, "Key")
+    arguments = train_state(
+        instance_type="ml.g5.xlarge",
+        instance_count=2,
+        volume_size=Size.gibibytes(50),
+        max_run=Duration.hours(2),
+        use_spot_instances=True,
+        max_wait=Duration.hours(5),
+        checkpoint_prefix="checkpoints",
+        keep_alive_period=Duration.minutes(10),
+        environment={"NCCL_DEBUG": "INFO"},
+        metric_definitions={"loss": "loss=(.*)"},
+        torch_distributed=True,
+        encrypt_inter_container_traffic=True,
+        output_bucket=s3.Bucket.from_bucket_name(stack, "Out", "out"),
+        output_prefix="team/models",
+        output_key=key,
+        volume_key=key,
+        poll_interval=Duration.seconds(7),
+    )["Arguments"]
+    assert arguments["ResourceConfig"] == {
+        "InstanceType": "ml.g5.xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 50,
+        "VolumeKmsKeyId": "${Key961B73FD.Arn}",
+        "KeepAlivePeriodInSeconds": 600,
+    }
+    assert arguments["StoppingCondition"] == {
+        "MaxRuntimeInSeconds": 7200,
+        "MaxWaitTimeInSeconds": 18000,
+    }
+    assert arguments["EnableManagedSpotTraining"] is True
+    assert arguments["EnableInterContainerTrafficEncryption"] is True
+    assert arguments["CheckpointConfig"] == {"S3Uri": "s3://out/checkpoints"}
+    assert arguments["Environment"] == {"NCCL_DEBUG": "INFO"}
+    assert arguments["OutputDataConfig"] == {
+        "S3OutputPath": "s3://out/team/models",
+        "KmsKeyId": "${Key961B73FD.Arn}",
+    }
+    algorithm = arguments["AlgorithmSpecification"]
+    assert "-cu" in algorithm["TrainingImage"]
+    assert algorithm["MetricDefinitions"] == [{"Name": "loss", "Regex": "loss=(.*)"}]
+    merged = evaluate(arguments["HyperParameters"], {})
+    assert merged["sagemaker_torch_distributed_enabled"] == "true"
+    assert merged["sagemaker_instance_type"] == '"ml.g5.xlarge"'
+
+
+def test_spot_waits_an_hour_longer_than_it_trains_by_default(train_state: Train) -> None:
+    arguments = train_state(use_spot_instances=True, max_run=Duration.hours(2))["Arguments"]
+    assert arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] == 3 * 3600
+
+
+def test_hyperparameters_are_json_and_the_librarys_own_are_set(train_state: Train) -> None:
+    arguments = train_state(hyperparameters={"epochs": 3, "name": "a", "flag": True})["Arguments"]
+    merged = evaluate(arguments["HyperParameters"], {"hyperparameters": {"epochs": 9}})
+    decoded = {name: json.loads(value) for name, value in merged.items()}
+    job_name = evaluate(arguments["TrainingJobName"], {})
+    assert decoded.pop("sagemaker_submit_directory").startswith("s3://")
+    assert decoded == {
+        "epochs": 9,
+        "name": "a",
+        "flag": True,
+        "sagemaker_program": "train.py",
+        "sagemaker_region": "${AWS::Region}",
+        "sagemaker_job_name": job_name,
+        "sagemaker_container_log_level": 20,
+    }
+
+
+def test_a_training_job_is_named_after_the_construct_and_the_start(train_state: Train) -> None:
+    name = evaluate(train_state()["Arguments"]["TrainingJobName"], {})
+    prefix, _, rest = name.partition("-20261122164507-")
+    assert prefix.startswith("stack-training-")
+    assert len(rest) == 8
+    assert len(name) <= 63
+
+
+def test_channels_are_declared_and_can_be_replaced(stack: Stack, train_state: Train) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Data", "data")
+    arguments = train_state(inputs={"train": TrainingInput.from_bucket(bucket, "a/")})["Arguments"]
+    (declared,) = evaluate(arguments["InputDataConfig"], {})
+    assert declared["DataSource"]["S3DataSource"]["S3Uri"] == "s3://data/a/"
+    (replaced,) = evaluate(arguments["InputDataConfig"], {"inputs": {"train": "s3://data/b/"}})
+    assert replaced["DataSource"]["S3DataSource"]["S3Uri"] == "s3://data/b/"
+
+
+def test_metrics_of_the_bundled_script_are_defined(train_state: Train) -> None:
+    definitions = train_state()["Arguments"]["AlgorithmSpecification"]["MetricDefinitions"]
+    assert {definition["Name"] for definition in definitions} >= {"train_loss", "test_accuracy"}
+
+
+def test_its_output_is_the_job_its_model_and_its_metrics(train_state: Train) -> None:
+    assert set(train_state()["Output"]) == {"training_job_name", "model_data", "metrics"}
+
+
+def test_another_image_is_used_as_given(stack: Stack, train_state: Train) -> None:
+    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+    image = PyTorchImage.from_ecr_repository(repository, "v1")
+    arguments = train_state(image=image)["Arguments"]
+    assert arguments["AlgorithmSpecification"]["TrainingImage"].endswith("/mine:v1")
+
+
+def test_an_input_with_a_job_name_attaches(
+    stack: Stack, run: Callable[[Any], Any], states: States
+) -> None:
+    run(PyTorchTrainingJob(stack, "Training", framework_version="2.13"))
+    found = states()
+    assert found["Attach?"]["Choices"] == [
+        {
+            "Condition": "{% $exists($states.input.training_job_name) %}",
+            "Next": "Describe training job",
+        }
+    ]
+    assert found["Attach?"]["Default"] == "Train"
+    assert found["Wait for training job"]["Seconds"] == 10
+    nexts = [choice["Next"] for choice in found["Completed?"]["Choices"]]
+    assert nexts == ["Attached", "Wait for training job"]
+    assert found["Completed?"]["Default"] == "Training job not completed"
+
+
+def test_the_state_machine_may_run_its_own_jobs_alone(
+    stack: Stack, run: Callable[[Any], Any], statements: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    run(PyTorchTrainingJob(stack, "Training", framework_version="2.13"))
+    by_action = {str(statement["Action"]): statement for statement in statements("MachineRole")}
+    create = next(text for text in by_action if "CreateTrainingJob" in text)
+    assert "training-job/stack-training-" in str(by_action[create]["Resource"])
+    assert by_action["iam:PassRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }
+    assert not any(statement["Resource"] == "*" for statement in by_action.values())
+
+
+def test_the_job_may_read_its_channels_and_write_its_output_alone(
+    stack: Stack, statements: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    data = s3.Bucket.from_bucket_name(stack, "Data", "data")
+    job = PyTorchTrainingJob(
+        stack,
+        "Training",
+        framework_version="2.13",
+        inputs={"train": TrainingInput.from_bucket(data, "digits/")},
+        output_bucket=s3.Bucket.from_bucket_name(stack, "Out", "out"),
+    )
+    s3.Bucket(stack, "Extra").grant_read(job)
+    found = statements("TrainingRole")
+    everything = [statement for statement in found if statement["Resource"] == "*"]
+    assert {statement["Action"] for statement in everything} == {
+        "ecr:GetAuthorizationToken",
+        "cloudwatch:PutMetricData",
+    }
+    text = json.dumps(found)
+    assert ":s3:::data/digits/*" in text
+    assert ":s3:::out/training/*" in text
+    assert "Extra" in text
+    assert not any("*" in str(statement["Action"]).split(":")[0] for statement in found)
+
+
+def test_a_given_role_is_used(stack: Stack, train_state: Train) -> None:
+    role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    assert train_state(role=role)["Arguments"]["RoleArn"].startswith("${Mine")
+    Template.from_stack(stack).resource_count_is("AWS::IAM::Role", 2)
+
+
+def test_spot_without_checkpoints_warns(stack: Stack) -> None:
+    PyTorchTrainingJob(stack, "Training", framework_version="2.13", use_spot_instances=True)
+    Annotations.from_stack(stack).has_warning(
+        "/Stack/Training", Match.string_like_regexp("set checkpoint_prefix.*spotWithoutCheckpoints")
+    )
+
+
+def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        PyTorchTrainingJob(
+            stack,
+            "Training",
+            framework_version="2.13",
+            instance_type="m5.large",
+            instance_count=0,
+            volume_size=Size.gibibytes(0),
+            max_run=Duration.days(29),
+            max_wait=Duration.days(1),
+            hyperparameters={"sagemaker_program": "x", "long": "x" * 2500},
+            output_prefix="/x",
+        )
+    assert raised.value.problems == (
+        "instance_type must be a SageMaker instance type such as ml.m5.large, got m5.large",
+        "instance_count must be at least 1, got 0",
+        "volume_size must be at least 1, got 0",
+        "max_run must be between 1 second and 28 days, got 2505600 seconds",
+        "max_wait needs use_spot_instances=True",
+        "max_wait must be at least max_run (2505600 seconds), got 86400 seconds",
+        "hyperparameters beginning with sagemaker_ belong to the container, got sagemaker_program",
+        "hyperparameters must have at most 2500 characters each as JSON, got 2502 for long",
+        "output_prefix must be a key prefix without slashes at its ends, got '/x'",
+    )
+    assert stack.node.try_find_child("Training") is None
+
+
+def test_fails_when_there_are_too_many_hyperparameters(stack: Stack) -> None:
+    many = {f"p{number}": number for number in range(101)}
+    with pytest.raises(ConfigurationError, match="hyperparameters must be at most 100, got 101"):
+        PyTorchTrainingJob(stack, "T", framework_version="2.13", hyperparameters=many)
+
+
+def test_fails_when_the_framework_version_is_unknown(stack: Stack) -> None:
+    with pytest.raises(UnknownFrameworkVersionError, match=r"2\.13\.0.*got '9\.9'"):
+        PyTorchTrainingJob(stack, "Training", framework_version="9.9")
