@@ -7,7 +7,7 @@ from datetime import date
 
 from .framework_version import FrameworkVersion, ModelServer, UnknownFrameworkVersionError
 from .image_description import ImageDescription, Processor, Scope, describe_image
-from .image_table import ImageFamily, ImageRow, image_table, release
+from .image_table import ImageFamily, ImageRow, image_table, minor, release
 
 __all__ = [
     "ACCELERATOR_TYPES",
@@ -129,7 +129,8 @@ def image_uri(
     ----------
     framework_version : str or FrameworkVersion
         ``2.6.0``, or ``2.6``: then the tag has these two numbers too, which AWS moves to the newest
-        patch. For inference after 2.6 the image is the Ray Serve container.
+        patch. A `FrameworkVersion` gives a full tag, for Elastic Inference and Graviton that of the
+        patch that they have. For inference after 2.6 the image is the Ray Serve container.
     region : str
         For example ``eu-west-1``.
     instance_type : str, optional
@@ -275,8 +276,8 @@ def _look_up(
     if version is None:
         return None
 
-    requested = framework_version if isinstance(framework_version, str) else version.full
     family = _family(scope, processor, accelerator_type)
+    requested = _requested(framework_version, family)
     row = _row(requested, version, family)
     if row is None:
         problems.append(_no_image_problem(requested, family))
@@ -375,6 +376,15 @@ def _family(scope: Scope, processor: Processor | None, accelerator_type: str | N
     return "graviton" if processor == "graviton" else "inference"
 
 
+def _requested(framework_version: str | FrameworkVersion, family: ImageFamily) -> str:
+    """Text of a version, which for a resolved one names the patch that the family has of its minor."""
+    if isinstance(framework_version, str):
+        return framework_version
+    row = image_table().find(family, framework_version.full)
+    row = row or image_table().find(family, minor(framework_version.full))
+    return row.version if row else framework_version.full
+
+
 def _row(requested: str, version: FrameworkVersion, family: ImageFamily) -> ImageRow | None:
     table = image_table()
     row = table.find(family, requested)
@@ -404,7 +414,7 @@ def _row_for_scope(framework_version: str | FrameworkVersion, scope: Scope) -> I
     version = _version(problems, framework_version)
     if version is None:
         raise ContainerImageError(problems)
-    requested = framework_version if isinstance(framework_version, str) else version.full
+    requested = _requested(framework_version, scope)
     row = _row(requested, version, scope)
     if row is None:
         raise ContainerImageError([_no_image_problem(requested, scope)])

@@ -19,13 +19,13 @@ class Predictor:
     ----------
     endpoint_name : str
         The endpoint.
-    session : boto3.Session, optional
-        Defaults to the session of the environment.
+    client : optional
+        A boto3 client of ``sagemaker-runtime``. Defaults to a new one, as the environment says.
     """
 
-    def __init__(self, endpoint_name: str, session: Any = None) -> None:
+    def __init__(self, endpoint_name: str, client: Any = None) -> None:
         self.endpoint_name = endpoint_name
-        self._runtime = (session or boto3.Session()).client("sagemaker-runtime")
+        self._runtime = client if client is not None else boto3.client("sagemaker-runtime")
 
     def predict(self, data: ArrayLike) -> NDArray[Any]:
         """Predict.

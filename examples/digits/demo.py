@@ -8,6 +8,7 @@ error; the last line on standard output is one JSON object.
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from execution_progress import ExecutionFailedError, follow_execution
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCAL_AWS = ROOT / ".local-aws"
 STACK = "Digits"
 console = Console(stderr=True)
 
@@ -89,12 +91,13 @@ def upload_digits(s3: Any, bucket: str) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> int:
     stages = Stages()
+    shutil.rmtree(LOCAL_AWS, ignore_errors=True)  # logs of an earlier run
     with (
         tempfile.TemporaryDirectory() as folder,
         ThreadPoolExecutor() as background,
     ):
         assembly = background.submit(synthesize, Path(folder))
-        aws = LocalAws(ROOT / ".local-aws")
+        aws = LocalAws(LOCAL_AWS)
         try:
             with stages.stage("start the local AWS"):
                 aws.start()
@@ -109,7 +112,8 @@ def main() -> int:
             with stages.stage("run the pipeline: train, package, deploy, verify"):
                 deployed = follow_execution(aws, outputs["StateMachineArn"], console)
             with stages.stage(f"predict {len(samples)} held-out digits"):
-                scores = Predictor(deployed["endpoint_name"], aws.session()).predict(samples)
+                runtime = aws.client("sagemaker-runtime")
+                scores = Predictor(deployed["endpoint_name"], runtime).predict(samples)
                 accuracy = float(np.mean(scores.argmax(axis=1) == labels))
             with stages.stage("destroy the stack with the CDK CLI"):
                 aws.destroy(folder)

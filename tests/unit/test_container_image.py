@@ -109,6 +109,13 @@ def test_a_resolved_version_gives_the_full_tag() -> None:
     assert uri.endswith(":2.6.0-cpu-py312")
 
 
+def test_a_resolved_version_gives_the_patch_that_the_family_has() -> None:
+    accelerated = find_image(FrameworkVersion.of("1.5"), scope="inference", accelerator_type="ml.eia2.medium")
+    graviton = find_image(FrameworkVersion.of("2.2"), scope="inference", instance_type="ml.c7g.large")
+    assert accelerated.tag == "1.5.1-cpu-py3"
+    assert graviton.tag.startswith("2.2.1-cpu-py310")
+
+
 @pytest.mark.parametrize(
     ("instance_type", "processor"),
     [

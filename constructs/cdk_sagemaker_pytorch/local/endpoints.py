@@ -1,6 +1,6 @@
 """Endpoints of the local AWS: real model servers behind Create-, Update-, Delete- and InvokeEndpoint."""
 
-import datetime
+import datetime as dt
 import itertools
 import logging
 import random
@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..image_description import describe_image
+from cdk_sagemaker_pytorch.image_description import describe_image
 from . import s3_transfer
 from .archives import ArchiveError, unpack_archive
 from .iam import RoleError, role_credentials
@@ -41,7 +41,7 @@ class ServedVariant:
     image: str
     server: ModelServer
     log: LogStream
-    started: datetime.datetime
+    started: dt.datetime
 
 
 class Deployment:
@@ -321,5 +321,5 @@ class Endpoint:
         self.last_modified_time = _now()
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -25,6 +25,7 @@ from moto.sts.models import sts_backends
 
 from .iam_policy import PolicyDocument, PolicyRequest, is_allowed
 from .iam_requests import ApiCall, required_permissions
+from .moto_parts import replace
 from .server_state import ADMIN_ACCESS_KEY_ID, Credentials, settings
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request")
@@ -53,10 +54,10 @@ class Caller:
 
 def install() -> None:
     """Let moto ask here whether a call is allowed."""
-    ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = _check_call
-    ActionAuthenticatorMixin._authenticate_and_authorize_s3_action = _check_s3_call
+    replace(ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _check_call)
+    replace(ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", _check_s3_call)
     # Bucket policies are evaluated here; moto's own evaluation takes a condition that it does not know for met.
-    FakeBucket.get_permission = lambda bucket, action, resource: PermissionResult.NEUTRAL
+    replace(FakeBucket, "get_permission", lambda bucket, action, resource: PermissionResult.NEUTRAL)
 
 
 def role_credentials(role_arn: str, *, service: str, session_name: str) -> Credentials:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.sagemaker.models import sagemaker_backends
+
 from .server_state import settings
 
 # Names that policies use where the name in the signature or in the API differs.
@@ -175,17 +177,15 @@ def _tag_context(call: ApiCall) -> dict[str, list[str]]:
 def _resource_tags(service: str, resource: str | None) -> dict[str, list[str]]:
     if service != "sagemaker" or not resource or not resource.startswith("arn:"):
         return {}
-    from moto.sagemaker.models import sagemaker_backends
-
     backend = sagemaker_backends[settings().account][settings().region]
     kind, _, name = resource.split(":")[-1].partition("/")
-    records = {
+    records: dict[str, Any] = {
         "training-job": backend.training_jobs,
         "model": backend._models,
         "endpoint-config": backend.endpoint_configs,
         "endpoint": backend.endpoints,
-    }.get(kind, {})
-    record = records.get(name)
+    }
+    record = records.get(kind, {}).get(name)
     return {f"aws:ResourceTag/{tag['Key']}": [tag["Value"]] for tag in record.tags} if record else {}
 
 

@@ -43,7 +43,7 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
             query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
             call = ApiCall("sagemaker", "InvokeEndpoint", {"EndpointName": name})
             authorize(call, caller_of(environ.get("HTTP_AUTHORIZATION", ""), query))
-        endpoint = sagemaker_backends[settings().account][settings().region].endpoints.get(name)
+        endpoint: Any = sagemaker_backends[settings().account][settings().region].endpoints.get(name)
         if endpoint is None:
             raise ValidationError(f"Endpoint {name} of account {settings().account} not found.")
         served = endpoint.served_variant(environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))

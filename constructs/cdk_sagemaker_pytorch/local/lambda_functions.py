@@ -1,7 +1,7 @@
 """Lambda functions of the local AWS: their real code, one process per invocation."""
 
 import base64
-import datetime
+import datetime as dt
 import io
 import json
 import logging
@@ -23,6 +23,7 @@ from moto.awslambda.utils import get_backend
 
 from .iam import role_credentials
 from .logs import LogStream
+from .moto_parts import replace
 from .processes import SupervisedProcess, host_environment
 from .server_state import aws_environment, settings
 
@@ -44,7 +45,7 @@ class Outcome:
 
 def install() -> None:
     """Let moto's Lambda run functions here."""
-    LambdaFunction.invoke = _invoke
+    replace(LambdaFunction, "invoke", _invoke)
 
 
 def _invoke(
@@ -90,7 +91,7 @@ def run_function(function: LambdaFunction, event: Any) -> Outcome:
         )
         return Outcome(None, failed=False, log="")
     request_id = str(uuid.uuid4())
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y/%m/%d")
+    today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
     stream_name = f"{today}/[$LATEST]{request_id.replace('-', '')}"
     log_file = settings().logs_directory / "lambda" / f"{function.function_name}.log"
     lines: list[str] = []
@@ -199,7 +200,7 @@ def _environment(function: LambdaFunction, task_root: Path, stream_name: str) ->
 
 
 def _layer_path(function: LambdaFunction, arn: str) -> Path:
-    layer = get_backend(function.account_id, function.region).layers_versions_by_arn(arn)
+    layer: Any = get_backend(function.account_id, function.region).layers_versions_by_arn(arn)
     return _unpack(f"layer-{layer.name}", layer.code_sha_256, layer.code_bytes) / "python"
 
 

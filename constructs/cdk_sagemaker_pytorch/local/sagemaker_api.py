@@ -4,8 +4,8 @@ Operations on training jobs, models, endpoint configurations, endpoints and tags
 moto's.
 """
 
-from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import moto.sagemaker.urls
 from botocore.validate import ParamValidator
@@ -15,6 +15,7 @@ from moto.sagemaker.responses import SageMakerResponse
 
 from .endpoints import Deployment, Endpoint
 from .iam import RoleError, role_credentials
+from .moto_parts import replace
 from .sagemaker_records import (
     Record,
     ResourceInUseError,
@@ -29,13 +30,14 @@ _PAGE_SIZE = 100
 
 def install() -> None:
     """Let moto's SageMaker answer with this module."""
-    moto.sagemaker.urls.url_paths = {"{0}/$": LocalSageMakerResponse.dispatch}
+    replace(moto.sagemaker.urls, "url_paths", {"{0}/$": LocalSageMakerResponse.dispatch})
 
 
 class LocalSageMakerResponse(SageMakerResponse):
     """Answers one request; each method is the operation of that name."""
 
     def create_training_job(self) -> ActionResult:
+        """Answer CreateTrainingJob."""
         request = self._request()
         name = request["TrainingJobName"]
         if name in self._training_jobs:
@@ -50,25 +52,30 @@ class LocalSageMakerResponse(SageMakerResponse):
         return ActionResult({"TrainingJobArn": job.arn})
 
     def describe_training_job(self) -> ActionResult:
+        """Answer DescribeTrainingJob."""
         return ActionResult(self._training_job().describe())
 
     def stop_training_job(self) -> ActionResult:
+        """Answer StopTrainingJob."""
         self._training_job().stop()
         return EmptyResult()
 
     def list_training_jobs(self) -> ActionResult:
+        """Answer ListTrainingJobs."""
         status = self._get_param("StatusEquals")
         summaries = [job.summary() for job in list(self._training_jobs.values())]
         summaries = [item for item in summaries if status in (None, item["TrainingJobStatus"])]
         return self._page(summaries, "TrainingJob", "TrainingJobSummaries")
 
     def create_model(self) -> ActionResult:
+        """Answer CreateModel."""
         request = self._request()
         _check_role(request["ExecutionRoleArn"])
         record = self._create_record("model", "ModelName", request, self._models)
         return ActionResult({"ModelArn": record.arn})
 
     def describe_model(self) -> ActionResult:
+        """Answer DescribeModel."""
         record = self._find(self._models, "ModelName", "model")
         return ActionResult(
             {"EnableNetworkIsolation": False}
@@ -77,13 +84,16 @@ class LocalSageMakerResponse(SageMakerResponse):
         )
 
     def delete_model(self) -> ActionResult:
+        """Answer DeleteModel."""
         del self._models[self._find(self._models, "ModelName", "model").name]
         return EmptyResult()
 
     def list_models(self) -> ActionResult:
+        """Answer ListModels."""
         return self._page(_summaries(self._models.values(), "Model"), "Model", "Models")
 
     def create_endpoint_config(self) -> ActionResult:
+        """Answer CreateEndpointConfig."""
         request = self._request()
         for variant in request["ProductionVariants"]:
             self._find_model(variant["ModelName"])
@@ -91,20 +101,24 @@ class LocalSageMakerResponse(SageMakerResponse):
         return ActionResult({"EndpointConfigArn": record.arn})
 
     def describe_endpoint_config(self) -> ActionResult:
+        """Answer DescribeEndpointConfig."""
         record = self._endpoint_config()
         return ActionResult(
             record.request | {"EndpointConfigArn": record.arn, "CreationTime": record.creation_time}
         )
 
     def delete_endpoint_config(self) -> ActionResult:
+        """Answer DeleteEndpointConfig."""
         del self._endpoint_configs[self._endpoint_config().name]
         return EmptyResult()
 
     def list_endpoint_configs(self) -> ActionResult:
+        """Answer ListEndpointConfigs."""
         summaries = _summaries(self._endpoint_configs.values(), "EndpointConfig")
         return self._page(summaries, "EndpointConfig", "EndpointConfigs")
 
     def create_endpoint(self) -> ActionResult:
+        """Answer CreateEndpoint."""
         request = self._request()
         name = request["EndpointName"]
         if name in self._endpoints:
@@ -115,35 +129,42 @@ class LocalSageMakerResponse(SageMakerResponse):
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def update_endpoint(self) -> ActionResult:
+        """Answer UpdateEndpoint."""
         endpoint = self._endpoint()
         endpoint.update(Deployment(endpoint.name, self._endpoint_config(), self._find_model))
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def describe_endpoint(self) -> ActionResult:
+        """Answer DescribeEndpoint."""
         return ActionResult(self._endpoint().describe())
 
     def delete_endpoint(self) -> ActionResult:
+        """Answer DeleteEndpoint."""
         endpoint = self._endpoint()
         endpoint.delete()
         del self._endpoints[endpoint.name]
         return EmptyResult()
 
     def list_endpoints(self) -> ActionResult:
+        """Answer ListEndpoints."""
         status = self._get_param("StatusEquals")
         summaries = [endpoint.summary() for endpoint in list(self._endpoints.values())]
         summaries = [item for item in summaries if status in (None, item["EndpointStatus"])]
         return self._page(summaries, "Endpoint", "Endpoints")
 
     def add_tags(self) -> ActionResult:
+        """Answer AddTags."""
         resource = self._tagged_resource()
         tags = {tag["Key"]: tag["Value"] for tag in [*resource.tags, *self._get_param("Tags")]}
         resource.tags = [{"Key": key, "Value": value} for key, value in tags.items()]
         return ActionResult({"Tags": resource.tags})
 
     def list_tags(self) -> ActionResult:
+        """Answer ListTags."""
         return ActionResult({"Tags": self._tagged_resource().tags})
 
     def delete_tags(self) -> ActionResult:
+        """Answer DeleteTags."""
         resource = self._tagged_resource()
         resource.tags = [tag for tag in resource.tags if tag["Key"] not in self._get_param("TagKeys")]
         return EmptyResult()
@@ -151,24 +172,20 @@ class LocalSageMakerResponse(SageMakerResponse):
     # moto's own dictionaries hold the records, so that its other services find what they need of them.
 
     @property
-    def _training_jobs(self) -> MutableMapping[str, TrainingJob]:
-        jobs: MutableMapping[str, TrainingJob] = self.sagemaker_backend.training_jobs
-        return jobs
+    def _training_jobs(self) -> dict[str, TrainingJob]:
+        return cast("dict[str, TrainingJob]", self.sagemaker_backend.training_jobs)
 
     @property
-    def _models(self) -> MutableMapping[str, Record]:
-        models: MutableMapping[str, Record] = self.sagemaker_backend._models
-        return models
+    def _models(self) -> dict[str, Record]:
+        return cast("dict[str, Record]", self.sagemaker_backend._models)
 
     @property
-    def _endpoint_configs(self) -> MutableMapping[str, Record]:
-        configs: MutableMapping[str, Record] = self.sagemaker_backend.endpoint_configs
-        return configs
+    def _endpoint_configs(self) -> dict[str, Record]:
+        return cast("dict[str, Record]", self.sagemaker_backend.endpoint_configs)
 
     @property
-    def _endpoints(self) -> MutableMapping[str, Endpoint]:
-        endpoints: MutableMapping[str, Endpoint] = self.sagemaker_backend.endpoints
-        return endpoints
+    def _endpoints(self) -> dict[str, Endpoint]:
+        return cast("dict[str, Endpoint]", self.sagemaker_backend.endpoints)
 
     def _request(self) -> dict[str, Any]:
         """Return the parameters, checked against the API's model, as SageMaker does."""
@@ -202,7 +219,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return self._models[name]
 
     def _find(
-        self, records: MutableMapping[str, Record], parameter: str, kind: str, words: str | None = None
+        self, records: dict[str, Record], parameter: str, kind: str, words: str | None = None
     ) -> Record:
         name = self._get_param(parameter)
         if name not in records:
@@ -210,7 +227,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return records[name]
 
     def _create_record(
-        self, kind: str, parameter: str, request: dict[str, Any], records: MutableMapping[str, Record]
+        self, kind: str, parameter: str, request: dict[str, Any], records: dict[str, Record]
     ) -> Record:
         name = request[parameter]
         if name in records:
@@ -224,7 +241,7 @@ class LocalSageMakerResponse(SageMakerResponse):
     def _tagged_resource(self) -> Any:
         arn = self._get_param("ResourceArn")
         kind, _, name = arn.split(":")[-1].partition("/")
-        records: dict[str, MutableMapping[str, Any]] = {
+        records: dict[str, dict[str, Any]] = {
             "training-job": self._training_jobs,
             "model": self._models,
             "endpoint-config": self._endpoint_configs,

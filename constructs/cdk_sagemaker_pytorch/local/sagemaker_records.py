@@ -1,6 +1,6 @@
 """What SageMaker of the local AWS keeps of models and endpoint configurations, and its errors."""
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,7 @@ class Record:
     name: str
     request: dict[str, Any]
     tags: list[dict[str, str]]
-    creation_time: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    creation_time: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     @property
     def arn(self) -> str:

@@ -1,13 +1,13 @@
 """The optimized integration of Step Functions with SageMaker, `arn:aws:states:::sagemaker:ACTION[.sync]`."""
 
-import datetime
+import datetime as dt
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -22,7 +22,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
 _POLL_SECONDS = 0.2
 _ACTIONS = frozenset(
@@ -40,7 +39,7 @@ class SageMakerTask(StateTaskServiceCallback):
     """
 
     def __init__(self, client_for: Callable[..., Any]) -> None:
-        super().__init__(supported_integration_patterns={ResourceCondition.Sync})
+        super().__init__(supported_integration_patterns={ResourceCondition(ResourceCondition.Sync)})
         self._client_for = client_for
 
     def _validate_service_integration_is_supported(self) -> None:
@@ -112,18 +111,16 @@ class SageMakerTask(StateTaskServiceCallback):
         )
 
     def _failure(self, env: Environment, error_name: ErrorName, cause: str) -> FailureEvent:
+        details: Any = {
+            "taskFailedEventDetails": {
+                "resource": self._get_sfn_resource(),
+                "resourceType": self._get_sfn_resource_type(),
+                "error": error_name.error_name,
+                "cause": cause,
+            }
+        }
         return FailureEvent(
-            env=env,
-            error_name=error_name,
-            event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(
-                taskFailedEventDetails=TaskFailedEventDetails(
-                    resource=self._get_sfn_resource(),
-                    resourceType=self._get_sfn_resource_type(),
-                    error=error_name.error_name,
-                    cause=cause,
-                )
-            ),
+            env=env, error_name=error_name, event_type=HistoryEventType.TaskFailed, event_details=details
         )
 
 
@@ -133,6 +130,6 @@ def _json_value(description: Any) -> Any:
         return {name: _json_value(value) for name, value in description.items()}
     if isinstance(description, list):
         return [_json_value(value) for value in description]
-    if isinstance(description, datetime.datetime):
+    if isinstance(description, dt.datetime):
         return int(description.timestamp() * 1000)
     return description

@@ -26,7 +26,7 @@ class LocalAwsApplication:
     def __init__(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
-        from .custom_resources import RESPONSE_PATH, receive_answer
+        from .cloudformation.custom_resources import RESPONSE_PATH, receive_answer
         from .invocations import endpoint_of, invoke_endpoint
 
         self._moto = DomainDispatcherApplication(_service_application)
@@ -112,7 +112,7 @@ def _service_application(service: Any) -> Any:
     from moto.moto_server.werkzeug_app import create_backend_app
 
     if service == "cloudformation":
-        from .cloudformation_api import application
+        from .cloudformation.api import application
 
         return application()
     if service == "sagemaker":

@@ -1,6 +1,6 @@
 """Training jobs of the local AWS: the script really trains, under `training_runner`."""
 
-import datetime
+import datetime as dt
 import logging
 import re
 import threading
@@ -11,14 +11,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..image_description import describe_image
+from cdk_sagemaker_pytorch.image_description import describe_image
 from . import s3_transfer
+from .hyperparameters import decode_hyperparameters
 from .iam import role_credentials
 from .logs import LogStream
 from .sagemaker_records import ValidationError, sagemaker_arn
 from .server_state import Credentials, aws_environment, client, settings
-from .training_environment import decode_hyperparameters
-from .training_runner import TrainingEnvironment, TrainingJobSpec, TrainingResult, TrainingRun
+from .training_environment import TrainingEnvironment
+from .training_runner import TrainingJobSpec, TrainingResult, TrainingRun
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _MAX_FAILURE_REASON = 1024  # of DescribeTrainingJob
@@ -55,8 +56,8 @@ class TrainingJob:
         self.status = "InProgress"
         self.secondary_status = "Starting"
         self._transitions: list[dict[str, Any]] = []
-        self._start_time: datetime.datetime | None = None
-        self._end_time: datetime.datetime | None = None
+        self._start_time: dt.datetime | None = None
+        self._end_time: dt.datetime | None = None
         self._failure_reason: str | None = None
         self._metrics = _MetricReader(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         self._lock = threading.Lock()
@@ -347,5 +348,5 @@ def _check(request: Mapping[str, Any]) -> None:
         raise ValidationError("; ".join(problems))
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -5,6 +5,7 @@ import json
 import sys
 
 from cdk_sagemaker_pytorch.framework_version import FrameworkVersion, UnknownFrameworkVersionError
+
 from .finding import Finding
 from .inference import check_inference_script
 from .script import Script

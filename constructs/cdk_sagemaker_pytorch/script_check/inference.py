@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 from cdk_sagemaker_pytorch.framework_version import FrameworkVersion
+
 from .finding import Finding
 from .script import HANDLERS, Script
 

@@ -57,7 +57,12 @@ class Script:
             )
         self.nodes = list(ast.walk(self.tree))
         self.functions = {node.name: node for node in self.tree.body if isinstance(node, Function)}
-        self._full_names = {**_aliases(self.nodes), **_imported_names(self.nodes)}
+        self._full_names = _imported_names(self.nodes)
+        self._full_names |= {
+            name: self._resolved(value)
+            for name, value in _aliases(self.nodes).items()
+            if name not in self._full_names
+        }
         self.star_imports = any(
             isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
             for node in self.nodes
@@ -90,7 +95,10 @@ class Script:
 
         Imports are resolved, and names that stand for others, as after ``load = torch.jit.load``.
         """
-        first, dot, rest = dotted_name(node).partition(".")
+        return self._resolved(dotted_name(node))
+
+    def _resolved(self, name: str) -> str:
+        first, dot, rest = name.partition(".")
         return self._full_names.get(first, first) + dot + rest
 
     def calls(self, *names: str) -> list[ast.Call]:

@@ -323,6 +323,8 @@ def _uses_model_dir(node: ast.AST) -> bool:
         return "model_dir" in node.attr
     if isinstance(node, ast.Name):
         return "model_dir" in node.id.lower()
+    if isinstance(node, ast.arg):
+        return "model_dir" in node.arg
     return (
         isinstance(node, ast.Constant)
         and isinstance(node.value, str)

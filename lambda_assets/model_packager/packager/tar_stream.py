@@ -148,7 +148,7 @@ class _HeaderReader:
 
     def _check(self, block: bytes) -> None:
         """Raise unless the block is a header whose checksum is right."""
-        first = self._stream.offset <= BLOCK
+        first = self._stream.offset == len(block)
         if len(block) < BLOCK:
             if first:
                 raise self._broken("holds no tar archive")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 _REFERENCE = re.compile(r"\$\{(!?)([^}]+)\}")
 _NO_VALUE = object()
@@ -254,7 +254,7 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """A safe loader that knows the short forms of functions, and leaves dates as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - yaml's own protocol

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
-from .server_state import client
+from cdk_sagemaker_pytorch.local.server_state import client
 
 _POLL_SECONDS = 0.2
 _MAX_NAME_LENGTH = 63

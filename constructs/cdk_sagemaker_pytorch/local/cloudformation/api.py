@@ -13,8 +13,8 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import BackendRequest
 
-from .s3_transfer import split_uri
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.s3_transfer import split_uri
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 from .stacks import Stack
 from .templates import Template, TemplateError, load_template
 
@@ -58,6 +58,7 @@ class CloudFormationResponse(BaseResponse):
         self.automated_parameter_parsing = True
 
     def create_stack(self) -> ActionResult:
+        """Answer CreateStack."""
         name = self._get_param("StackName")
         body = self._template_body()
         with _lock:
@@ -70,6 +71,7 @@ class CloudFormationResponse(BaseResponse):
         return ActionResult({"StackId": stack.stack_id})
 
     def update_stack(self) -> ActionResult:
+        """Answer UpdateStack."""
         stack = _find(self._get_param("StackName"))
         _check_free(stack)
         use_previous = self._get_bool_param("UsePreviousTemplate", False)
@@ -83,6 +85,7 @@ class CloudFormationResponse(BaseResponse):
         return ActionResult({"StackId": stack.stack_id})
 
     def delete_stack(self) -> ActionResult:
+        """Answer DeleteStack."""
         names = self._get_param("StackName")
         for stack in _existing():
             if names in (stack.name, stack.stack_id) and stack.status != "DELETE_IN_PROGRESS":
@@ -90,25 +93,30 @@ class CloudFormationResponse(BaseResponse):
         return EmptyResult()
 
     def describe_stacks(self) -> ActionResult:
+        """Answer DescribeStacks."""
         name = self._get_param("StackName")
         stacks = [_find(name)] if name else _existing()
         return ActionResult({"Stacks": [stack.describe() for stack in stacks]})
 
     def list_stacks(self) -> ActionResult:
+        """Answer ListStacks."""
         wanted = self._get_param("StackStatusFilter") or []
         summaries = [stack.describe() for stack in _stacks if not wanted or stack.status in wanted]
         return ActionResult({"StackSummaries": summaries})
 
     def describe_stack_events(self) -> ActionResult:
+        """Answer DescribeStackEvents."""
         return ActionResult({"StackEvents": _find(self._get_param("StackName")).events[::-1]})
 
     def describe_stack_resources(self) -> ActionResult:
+        """Answer DescribeStackResources."""
         wanted = self._get_param("LogicalResourceId")
         resources = _resources(_find(self._get_param("StackName")))
         selected = [item for item in resources if wanted in (None, item["LogicalResourceId"])]
         return ActionResult({"StackResources": selected})
 
     def describe_stack_resource(self) -> ActionResult:
+        """Answer DescribeStackResource."""
         name, wanted = self._get_param("StackName"), self._get_param("LogicalResourceId")
         for item in _resources(_find(name)):
             if item["LogicalResourceId"] == wanted:
@@ -118,14 +126,17 @@ class CloudFormationResponse(BaseResponse):
         raise ValidationError(f"Resource {wanted} does not exist for stack {name}")
 
     def list_stack_resources(self) -> ActionResult:
+        """Answer ListStackResources."""
         resources = _resources(_find(self._get_param("StackName")))
         summaries = [item | {"LastUpdatedTimestamp": item["Timestamp"]} for item in resources]
         return ActionResult({"StackResourceSummaries": summaries})
 
     def get_template(self) -> ActionResult:
+        """Answer GetTemplate."""
         return ActionResult({"TemplateBody": _find(self._get_param("StackName")).template_body})
 
     def get_template_summary(self) -> ActionResult:
+        """Answer GetTemplateSummary."""
         name = self._get_param("StackName")
         body = _find(name).template_body if name else self._template_body()
         content = _load(body)
@@ -142,10 +153,12 @@ class CloudFormationResponse(BaseResponse):
         return ActionResult({"Parameters": parameters, "ResourceTypes": types})
 
     def validate_template(self) -> ActionResult:
+        """Answer ValidateTemplate."""
         content = _load(self._template_body())
         return ActionResult({"Description": content.get("Description", ""), "Parameters": []})
 
     def list_exports(self) -> ActionResult:
+        """Answer ListExports."""
         exports = [
             {"ExportingStackId": stack.stack_id, "Name": output["ExportName"], "Value": output["OutputValue"]}
             for stack in _existing()
@@ -155,6 +168,7 @@ class CloudFormationResponse(BaseResponse):
         return ActionResult({"Exports": exports})
 
     def create_change_set(self) -> ActionResult:
+        """Answer CreateChangeSet."""
         name, body = self._get_param("StackName"), self._template_body()
         stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
         if stack is None:
@@ -183,12 +197,14 @@ class CloudFormationResponse(BaseResponse):
         return ActionResult({"Id": arn, "StackId": stack.stack_id})
 
     def describe_change_set(self) -> ActionResult:
+        """Answer DescribeChangeSet."""
         change_set = self._change_set()
         return ActionResult(
             {name: value for name, value in change_set.items() if value is not None and name != "_deploy"}
         )
 
     def execute_change_set(self) -> ActionResult:
+        """Answer ExecuteChangeSet."""
         change_set = self._change_set()
         change_set["ExecutionStatus"] = "EXECUTE_COMPLETE"
         stack = _find(change_set["StackId"])
@@ -196,10 +212,12 @@ class CloudFormationResponse(BaseResponse):
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:
+        """Answer DeleteChangeSet."""
         del _change_sets[self._change_set()["ChangeSetId"]]
         return EmptyResult()
 
     def list_change_sets(self) -> ActionResult:
+        """Answer ListChangeSets."""
         stack = _find(self._get_param("StackName"))
         names = ("ChangeSetId", "ChangeSetName", "StackId", "StackName", "Status", "ExecutionStatus")
         summaries = [

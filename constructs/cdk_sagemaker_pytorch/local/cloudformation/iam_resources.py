@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
-from .server_state import client
+from cdk_sagemaker_pytorch.local.server_state import client
 
 
 class Role:

@@ -1,6 +1,6 @@
 """Stacks of the local CloudFormation: create, update, replace, roll back and delete their resources."""
 
-import datetime
+import datetime as dt
 import logging
 import threading
 import uuid
@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from .resource_types import ResourceRequest, resource_type
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 from .templates import Template, TemplateError, load_template
 
 _PATIENCE_SECONDS = 10.0
@@ -34,7 +34,7 @@ class DeployedResource:
     properties: dict[str, Any]
     deletion_policy: str
     status: str = "CREATE_COMPLETE"
-    timestamp: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    timestamp: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Stack:
         self.status = "REVIEW_IN_PROGRESS"
         self.status_reason: str | None = None
         self.creation_time = _now()
-        self.last_updated_time: datetime.datetime | None = None
+        self.last_updated_time: dt.datetime | None = None
         self.events: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []
         self.resources: dict[str, DeployedResource] = {}
@@ -355,5 +355,5 @@ def _ssm_parameter(name: str) -> str:
         ) from error
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

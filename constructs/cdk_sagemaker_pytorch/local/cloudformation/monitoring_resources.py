@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 
 
 class LogGroup:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from .server_state import settings
+from cdk_sagemaker_pytorch.local.server_state import settings
 
 _logger = logging.getLogger(__name__)
 # moto's module where it is not the type's service in lower case.
@@ -89,11 +89,11 @@ def ignoring(*codes: str) -> Iterator[None]:
 def resource_type(name: str) -> ResourceType:
     """Return what is known of a type, for example `AWS::S3::Bucket`."""
     from .custom_resources import CustomResource
-    from .resources_iam import IAM_TYPES
-    from .resources_lambda import LAMBDA_TYPES
-    from .resources_monitoring import MONITORING_TYPES
-    from .resources_s3 import S3_TYPES
-    from .resources_sagemaker import SAGEMAKER_TYPES
+    from .iam_resources import IAM_TYPES
+    from .lambda_resources import LAMBDA_TYPES
+    from .monitoring_resources import MONITORING_TYPES
+    from .s3_resources import S3_TYPES
+    from .sagemaker_resources import SAGEMAKER_TYPES
 
     if name.startswith("Custom::") or name == "AWS::CloudFormation::CustomResource":
         return CustomResource()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 
 #: Tag that the CDK puts on a bucket whose objects go with it. Its own function for that is a Node program.
 _AUTO_DELETE_TAG = {"Key": "aws-cdk:auto-delete-objects", "Value": "true"}

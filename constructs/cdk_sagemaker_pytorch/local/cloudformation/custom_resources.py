@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .resource_types import Created, ResourceRequest, changed
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 
 RESPONSE_PATH = "/_local/cloudformation-response/"
 _DEFAULT_TIMEOUT_SECONDS = 3600

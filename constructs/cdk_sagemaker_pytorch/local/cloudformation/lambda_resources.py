@@ -9,7 +9,7 @@ from typing import Any
 from moto.awslambda.utils import get_backend
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
-from .server_state import client, settings
+from cdk_sagemaker_pytorch.local.server_state import client, settings
 
 # Properties that CreateFunction and UpdateFunctionConfiguration take as they are.
 _CONFIGURATION = (

@@ -1,0 +1,1 @@
+"""CloudFormation of the local AWS: templates, stacks, and how resources of each type are made."""

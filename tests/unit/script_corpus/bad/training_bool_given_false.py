@@ -1,0 +1,7 @@
+# check: training {"hyperparameters": {"use-cuda": false}}
+import argparse
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--use-cuda", type=bool, default=True)  # expect: Training.boolArgument error
+    print(parser.parse_args())

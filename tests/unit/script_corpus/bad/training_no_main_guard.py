@@ -1,0 +1,10 @@
+# check: training {}
+import argparse
+import os
+
+import torch
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
+args = parser.parse_args()  # expect: Script.mainGuard warning
+torch.save({}, args.model_dir)

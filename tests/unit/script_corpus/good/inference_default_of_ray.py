@@ -1,0 +1,3 @@
+# check: inference {"framework_version": "2.10.0"}
+def output_fn(prediction, accept):
+    return repr(prediction)
