@@ -33,6 +33,9 @@ check: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@for root in lambda_assets/* training_assets inference_assets; do \
+		MYPYPATH=$$root $(BIN)/mypy $$root || exit 1; \
+	done
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -73,8 +73,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--epochs", type=int, default=30, help="passes over the training rows; defaults to 30")
     add("--batch-size", type=int, default=64, help="rows that a process takes in a step; defaults to 64")
-    add("--learning-rate", type=float, default=0.002, help="of AdamW, annealed to 0; defaults to 0.002")
-    add("--hidden-sizes", type=hidden_sizes, default="256,128", help="units by layer; defaults to 256,128")
+    add("--learning-rate", type=float, default=0.004, help="of AdamW, annealed to 0; defaults to 0.004")
+    add("--hidden-sizes", type=hidden_sizes, default="128,64", help="units by layer; defaults to 128,64")
     add("--dropout", type=float, default=0.1, help="share of hidden units dropped; defaults to 0.1")
     add("--weight-decay", type=float, default=0.01, help="of AdamW; defaults to 0.01")
     add("--seed", type=int, default=0, help="of weights, dropout and the order of rows; defaults to 0")

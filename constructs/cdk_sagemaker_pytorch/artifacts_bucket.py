@@ -31,8 +31,6 @@ class ArtifactsBucket(s3.Bucket):
             "enforce_ssl": True,
             "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
             "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            "lifecycle_rules": [
-                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))
-            ],
+            "lifecycle_rules": [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))],
         }
         super().__init__(scope, construct_id, **{**defaults, **props})

@@ -1,13 +1,20 @@
 """Which container image runs a version of PyTorch, by region, instance type and accelerator."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
 from .framework_version import FrameworkVersion, ModelServer, UnknownFrameworkVersionError
-from .image_description import ImageDescription, Processor, Scope, describe_image
+from .image_description import ImageDescription, Scope, describe_image
 from .image_table import ImageFamily, ImageRow, image_table, minor, release
+from .instance_processor import (
+    ACCELERATOR_TYPES,
+    ContainerImageError,
+    Processor,
+    instance_family,
+    instance_type_problem,
+    processor_of,
+)
 
 __all__ = [
     "ACCELERATOR_TYPES",
@@ -25,30 +32,12 @@ __all__ = [
     "registry_account",
 ]
 
-ACCELERATOR_TYPES = tuple(
-    f"ml.{generation}.{size}" for generation in ("eia1", "eia2") for size in ("medium", "large", "xlarge")
-)
-
 _FAMILY_NAMES: dict[ImageFamily, str] = {
     "training": "training",
     "inference": "inference",
     "graviton": "Graviton inference",
     "eia": "Elastic Inference",
 }
-
-
-class ContainerImageError(ValueError):
-    """There is no image for what was asked.
-
-    Attributes
-    ----------
-    problems : tuple of str
-        One sentence for each thing that is wrong: the parameter, what is allowed, what was got.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(problems))
 
 
 @dataclass(frozen=True)
@@ -190,27 +179,6 @@ def find_image(
     return image
 
 
-def processor_of(instance_type: str) -> Processor:
-    """Kind of processor of an instance type, by its family.
-
-    A ``g`` right after the generation means Graviton in AWS's names (``m6g``, ``c7gn``); families whose
-    name starts with ``g`` or ``p`` have GPUs; ``inf`` and ``trn`` are ``neuron``.
-
-    Raises
-    ------
-    ContainerImageError
-        When it is not a SageMaker instance type.
-    """
-    family = _instance_family(instance_type)
-    if family is None:
-        raise ContainerImageError([_instance_type_problem(instance_type)])
-    if re.match(r"[a-z]+\d+g", family):
-        return "graviton"
-    if family.startswith(("inf", "trn")):
-        return "neuron"
-    return "gpu" if family[0] in "gp" else "cpu"
-
-
 def registry_account(
     region: str, *, framework_version: str | FrameworkVersion, scope: Scope = "training"
 ) -> str:
@@ -297,7 +265,7 @@ def _look_up(
         return None
 
     tag = row.tags[processor].format(version=requested, py_version=py_version)
-    if instance_type is not None and _instance_family(instance_type) == "p4d":
+    if instance_type is not None and instance_family(instance_type) == "p4d":
         tag += row.p4d_suffixes.get(requested, "")
     return ContainerImage(
         framework_version=version if version.full == row.version else FrameworkVersion.of(row.version),
@@ -328,9 +296,9 @@ def _processor(
         if scope == "training":
             problems.append("instance_type is needed for training, such as ml.m5.large, got None")
         return "cpu"
-    family = _instance_family(instance_type)
+    family = instance_family(instance_type)
     if family is None:
-        problems.append(_instance_type_problem(instance_type))
+        problems.append(instance_type_problem(instance_type))
         return None
     processor = processor_of(instance_type)
     if processor == "neuron":
@@ -380,9 +348,10 @@ def _requested(framework_version: str | FrameworkVersion, family: ImageFamily) -
     """Text of a version, which for a resolved one names the patch that the family has of its minor."""
     if isinstance(framework_version, str):
         return framework_version
-    row = image_table().find(family, framework_version.full)
-    row = row or image_table().find(family, minor(framework_version.full))
-    return row.version if row else framework_version.full
+    table, full = image_table(), framework_version.full
+    is_declared = full not in table.versions()
+    row = None if is_declared else table.find(family, full) or table.find(family, minor(full))
+    return row.version if row else full
 
 
 def _row(requested: str, version: FrameworkVersion, family: ImageFamily) -> ImageRow | None:
@@ -433,12 +402,3 @@ def _no_image_problem(requested: str, family: ImageFamily) -> str:
 
 def _region_problem(region: str, accounts: Collection[str]) -> str:
     return f"region must be one that has the image: {', '.join(sorted(accounts))}; got {region}"
-
-
-def _instance_family(instance_type: str) -> str | None:
-    found = re.fullmatch(r"ml\.([a-z][a-z0-9-]*)\.[a-z0-9-]+", instance_type)
-    return found[1] if found else None
-
-
-def _instance_type_problem(instance_type: str) -> str:
-    return f"instance_type must be a SageMaker instance type such as ml.m5.large, got {instance_type}"

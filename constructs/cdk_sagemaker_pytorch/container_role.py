@@ -9,9 +9,7 @@ __all__ = ["grant_logs_and_metrics", "new_container_role", "sagemaker_arn"]
 
 def new_container_role(scope: Construct, construct_id: str) -> iam.Role:
     """Make a role that SageMaker may assume and that is allowed nothing yet."""
-    return iam.Role(
-        scope, construct_id, assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")
-    )
+    return iam.Role(scope, construct_id, assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
 
 
 def grant_logs_and_metrics(role: iam.IRole, scope: Construct, log_groups: str) -> None:

@@ -14,9 +14,7 @@ from .problems import Problems
 
 __all__ = ["acknowledge_accelerator", "check_accelerator", "warn_of_accelerator"]
 
-_INSTEAD = (
-    "a Graviton instance such as ml.c7g.large, a GPU instance such as ml.g5.xlarge, or ml.inf2.xlarge"
-)
+_INSTEAD = "a Graviton instance such as ml.c7g.large, a GPU instance such as ml.g5.xlarge, or ml.inf2.xlarge"
 
 
 def check_accelerator(

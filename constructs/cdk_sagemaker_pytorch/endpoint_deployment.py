@@ -215,9 +215,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
     def _wait_states(self, verified: sfn.State) -> sfn.State:
         """Wait until the endpoint serves ``$target``, and go on to `verified` if it is the version."""
         look = self._describe_state("Look at endpoint")
-        wait = sfn.Wait.jsonata(
-            self, "Wait for endpoint", time=sfn.WaitTime.duration(self._poll_interval)
-        )
+        wait = sfn.Wait.jsonata(self, "Wait for endpoint", time=sfn.WaitTime.duration(self._poll_interval))
         wait.next(look)
         not_in_service = sfn.Pass.jsonata(
             self,
@@ -259,9 +257,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
         )
         return look
 
-    def _sample_states(
-        self, request: SampleRequest, verified: sfn.State
-    ) -> tuple[TaskState, TaskState]:
+    def _sample_states(self, request: SampleRequest, verified: sfn.State) -> tuple[TaskState, TaskState]:
         """Send the sample request, and go back to the version before if it is not answered.
 
         The second of the returned states has begun to go back: the endpoint is to be waited for.
@@ -335,13 +331,11 @@ class EndpointDeployment(sfn.StateMachineFragment):
             resource=integration_arn(self, "lambda:invoke"),
             arguments={"FunctionName": function_arn, "Payload": payload},
             output={},
-            statements=[
-                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function_arn])
-            ],
+            statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function_arn])],
         )
 
     def _describe_state(self, name: str, assign: dict[str, str] | None = None) -> TaskState:
-        state = TaskState(
+        return TaskState(
             self,
             name,
             resource=integration_arn(self, "aws-sdk:sagemaker:describeEndpoint"),
@@ -357,7 +351,6 @@ class EndpointDeployment(sfn.StateMachineFragment):
             },
             statements=[self._allow(["DescribeEndpoint"], self._endpoint_arn)],
         )
-        return state
 
     def _delete_state(self, name: str) -> TaskState:
         return self._sagemaker_state(

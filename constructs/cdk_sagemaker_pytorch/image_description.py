@@ -6,11 +6,11 @@ from typing import Literal
 
 from .framework_version import ModelServer, model_server_of
 from .image_table import ImageFamily, ImageRow, image_table, release
+from .instance_processor import Processor
 
-__all__ = ["ImageDescription", "Processor", "Scope", "describe_image"]
+__all__ = ["ImageDescription", "Scope", "describe_image"]
 
 Scope = Literal["training", "inference"]
-Processor = Literal["cpu", "gpu", "graviton", "neuron"]
 
 _URI = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"

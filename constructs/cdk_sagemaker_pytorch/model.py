@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 import jsii
-from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import Annotations, CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
@@ -15,11 +15,11 @@ from .artifacts_bucket import ArtifactsBucket
 from .container_role import grant_logs_and_metrics, new_container_role
 from .elastic_inference import check_accelerator
 from .framework_version import FrameworkVersion
+from .inference_code import check_inference_code, serving_environment, ships_handlers
 from .model_data import ModelData
 from .model_packager import ModelPackager
 from .problems import Problems
 from .pytorch_image import PyTorchImage
-from .serving_environment import serving_environment
 from .source_code import SourceCode
 
 __all__ = ["PyTorchModel"]
@@ -96,7 +96,7 @@ class PyTorchModel(Construct):
         problems.check_instance_type("instance_type", instance_type)
         problems.check_at_least("model_server_workers", model_server_workers, 1)
         check_accelerator(problems, accelerator_type, self.framework_version)
-        check_requirements(problems, source_code, self.framework_version)
+        check_inference_code(problems, source_code, self.framework_version)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
@@ -110,6 +110,7 @@ class PyTorchModel(Construct):
 
         location = model_data.bind(self)
         submit_directory = "/opt/ml/model/code"
+        has_handlers = False
         uri = location.s3_uri
         if source_code is None and uri is not None and location.object_key_pattern.endswith(".tar.gz"):
             self.model_data_url = uri
@@ -120,7 +121,10 @@ class PyTorchModel(Construct):
             event = {**location.event, "framework_version": self.framework_version.full}
             location.grant_read(packager)
             if source_code is not None:
-                archive = source_code.bind_inference(self, "SourceCode")
+                archive = source_code.bind_inference(
+                    self, "SourceCode", with_handlers=ships_handlers(self.framework_version)
+                )
+                has_handlers = archive.has_handlers
                 archive.grant_read(packager)
                 event |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}
                 entry_point = archive.entry_point
@@ -143,6 +147,18 @@ class PyTorchModel(Construct):
             self.model_data_url = packaged.get_att_string("ModelDataUrl")
             submit_directory = packaged.get_att_string("SubmitDirectory")
 
+        environment = dict(environment or {})
+        if (
+            self.framework_version.model_server == "ray"
+            and not has_handlers
+            and "SM_RAYSERVE_APP" not in environment
+        ):
+            Annotations.of(self).add_warning_v2(
+                "cdk-sagemaker-pytorch:Model.noRayApplication",
+                "handler functions run on Ray Serve only with the adapter that ships with source_code:"
+                " give source_code, or name an application with environment SM_RAYSERVE_APP or in the"
+                " model's config.yaml",
+            )
         resource = sagemaker.CfnModel(
             self,
             "Resource",
@@ -154,12 +170,13 @@ class PyTorchModel(Construct):
                     **serving_environment(
                         self.framework_version,
                         entry_point=entry_point,
+                        has_handlers=has_handlers,
                         submit_directory=submit_directory,
                         region=Stack.of(self).region,
                         model_server_workers=model_server_workers,
                         response_timeout=response_timeout,
                     ),
-                    **(environment or {}),
+                    **environment,
                 },
             ),
         )
@@ -170,25 +187,3 @@ class PyTorchModel(Construct):
     def grant_principal(self) -> iam.IPrincipal:
         """The container's role: grant it what the handlers need besides the model."""
         return self.role.grant_principal
-
-
-def check_requirements(
-    problems: Problems, source_code: SourceCode | None, framework_version: FrameworkVersion
-) -> None:
-    """Note a requirements.txt that the serving container would not install.
-
-    Parameters
-    ----------
-    problems : Problems
-        Gets the finding.
-    source_code : SourceCode or None
-        The inference code.
-    framework_version : FrameworkVersion
-        PyTorch version of the serving container.
-    """
-    if source_code is not None and framework_version.full == "1.2.0":
-        problems.check(
-            not source_code.has_requirements,
-            "source_code must not hold a requirements.txt for framework_version 1.2.0, whose serving"
-            " container cannot install it: use 1.3.1 or newer, or ship the packages as dependencies",
-        )

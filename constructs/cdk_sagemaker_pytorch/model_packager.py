@@ -107,10 +107,7 @@ class ModelPackager(Construct):
         """
         stack = Stack.of(scope)
         existing = stack.node.try_find_child(_SINGLETON_ID)
-        if existing is not None:
-            assert isinstance(existing, ModelPackager)
-            return existing
-        return cls(stack, _SINGLETON_ID)
+        return existing if isinstance(existing, ModelPackager) else cls(stack, _SINGLETON_ID)
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -164,8 +161,6 @@ class ModelPackager(Construct):
             output=output,
             retry=[_LAMBDA_RETRY],
             statements=[
-                iam.PolicyStatement(
-                    actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
-                )
+                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self.function.function_arn])
             ],
         )

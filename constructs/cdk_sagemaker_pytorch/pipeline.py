@@ -17,13 +17,17 @@ from .endpoint import endpoint_metric, grant_invoke_endpoint
 from .endpoint_cleanup import EndpointCleanup
 from .endpoint_deployment import EndpointDeployment, SampleRequest
 from .framework_version import FrameworkVersion
-from .model import check_requirements
+from .inference_code import (
+    check_inference_code,
+    default_inference_code,
+    serving_environment,
+    ships_handlers,
+)
 from .model_packager import ModelPackager
 from .names import RUN_SUFFIX, name_prefix
 from .problems import Problems
 from .production_variant import ProductionVariant
 from .pytorch_image import PyTorchImage
-from .serving_environment import serving_environment
 from .source_code import SourceCode
 from .task_state import TaskState, integration_arn
 from .training_job import PyTorchTrainingJob
@@ -141,13 +145,12 @@ class PyTorchPipeline(Construct):
         problems = Problems("PyTorchPipeline")
         variant.check(problems)
         check_accelerator(problems, accelerator_type, version)
-        check_requirements(problems, source_code, version)
+        check_inference_code(problems, source_code, version, has_default=True)
         problems.check_at_least("model_server_workers", model_server_workers, 1)
         problems.check_at_least("retain_versions", retain_versions, 0)
         problems.check(
             endpoint_name is None or _is_endpoint_name(endpoint_name),
-            "endpoint_name must be up to 63 lower-case letters, digits and dashes,"
-            f" got {endpoint_name}",
+            f"endpoint_name must be up to 63 lower-case letters, digits and dashes, got {endpoint_name}",
         )
         problems.raise_if_any()
 
@@ -161,14 +164,16 @@ class PyTorchPipeline(Construct):
         self.packager = packager or ModelPackager.of(self)
         self.model_role = new_container_role(self, "ModelRole")
 
-        image_config = (
-            image or PyTorchImage.inference(version, accelerator_type=accelerator_type)
-        ).bind(self, instance_type=instance_type)
+        image_config = (image or PyTorchImage.inference(version, accelerator_type=accelerator_type)).bind(
+            self, instance_type=instance_type
+        )
         image_config.grant_pull(self.model_role)
         grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")
 
         artifacts = training_job.output_bucket
-        archive = (source_code or SourceCode.bundled_inference()).bind_inference(self, "SourceCode")
+        archive = (source_code or default_inference_code(accelerator_type)).bind_inference(
+            self, "SourceCode", with_handlers=ships_handlers(version)
+        )
         archive.grant_read(self.packager)
         training_job.grant_read_output(self.packager)
         self.packager.grant_output(artifacts, f"{_MODELS_PREFIX}/*")
@@ -206,6 +211,7 @@ class PyTorchPipeline(Construct):
                         **serving_environment(
                             version,
                             entry_point=archive.entry_point,
+                            has_handlers=archive.has_handlers,
                             submit_directory=jsonata.evaluate("$packaged.submit_directory"),
                             region=Stack.of(self).region,
                             model_server_workers=model_server_workers,

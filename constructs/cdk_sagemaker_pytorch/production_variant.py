@@ -86,12 +86,7 @@ class ProductionVariant:
         if self.accelerator_type is not None:
             settings["accelerator_type"] = self.accelerator_type
         if self.startup_timeout is not None:
-            settings["container_startup_health_check_timeout_in_seconds"] = (
-                self.startup_timeout.to_seconds()
-            )
-        if (
-            self.framework_version.model_server == "ray"
-            and processor_of(self.instance_type) == "gpu"
-        ):
+            settings["container_startup_health_check_timeout_in_seconds"] = self.startup_timeout.to_seconds()
+        if self.framework_version.model_server == "ray" and processor_of(self.instance_type) == "gpu":
             settings["inference_ami_version"] = _RAY_GPU_AMI
         return settings

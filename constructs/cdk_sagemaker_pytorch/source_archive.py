@@ -9,7 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 __all__ = ["ALWAYS_EXCLUDED", "collect_files", "write_archive"]
 
@@ -93,7 +93,8 @@ def write_archive(files: Mapping[str, Path], archive: Path) -> str:
     """
     with archive.open("wb") as raw:
         stream = _DeterministicGzip(raw)
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        # A streaming TarFile needs nothing of its file but write().
+        with tarfile.open(fileobj=cast(BinaryIO, stream), mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for name in sorted(files):
                 _add(tar, name, files[name])
         stream.close()

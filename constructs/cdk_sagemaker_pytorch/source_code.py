@@ -33,11 +33,15 @@ class SourceArchive:
         Its key.
     entry_point : str
         The script to run, relative to the archive's root.
+    has_handlers : bool
+        Whether the library's handlers lie beside it, in the package `SERVING_PACKAGE`. Defaults to
+        no.
     """
 
     bucket: s3.IBucket
     object_key: str
     entry_point: str
+    has_handlers: bool = False
 
     @property
     def s3_uri(self) -> str:
@@ -125,9 +129,7 @@ class SourceCode:
         )
 
     @classmethod
-    def from_file(
-        cls, entry_point: str | Path, *, dependencies: Sequence[str | Path] = ()
-    ) -> "SourceCode":
+    def from_file(cls, entry_point: str | Path, *, dependencies: Sequence[str | Path] = ()) -> "SourceCode":
         """Use a single script, and nothing else of its directory.
 
         Parameters
@@ -143,9 +145,7 @@ class SourceCode:
             When a path does not exist.
         """
         script = Path(entry_point).absolute()
-        source_code = cls.from_directory(
-            script.parent, entry_point=script.name, dependencies=dependencies
-        )
+        source_code = cls.from_directory(script.parent, entry_point=script.name, dependencies=dependencies)
         source_code._is_single_file = True
         return source_code
 
@@ -171,11 +171,19 @@ class SourceCode:
 
     @classmethod
     def bundled_inference(cls) -> "SourceCode":
-        """Use the inference script that ships with the library.
+        """Use the inference script that ships with the library, for PyTorch 1.9 and newer.
 
         It serves a TorchScript ``model.pt`` or the ``model.pth`` of the bundled training script.
         """
         return cls.from_file(shipped_asset("inference_assets", "inference.py"))
+
+    @classmethod
+    def bundled_elastic_inference(cls) -> "SourceCode":
+        """Use the inference script for Elastic Inference that ships with the library.
+
+        It serves a TorchScript ``model.pt`` on the accelerator.
+        """
+        return cls.from_file(shipped_asset("inference_assets", "elastic_inference", "inference.py"))
 
     @property
     def path(self) -> Path | None:
@@ -202,10 +210,10 @@ class SourceCode:
         ConfigurationError
             When a dependency would replace a file of `source_dir`.
         """
-        return self._bind(scope, construct_id, lambda: self._with_dependencies(""))
+        return self._bind(scope, construct_id, lambda: self._with_dependencies(""), has_handlers=False)
 
-    def bind_inference(self, scope: Construct, construct_id: str) -> SourceArchive:
-        """Ship the source code for an endpoint, with the library's handlers beside it.
+    def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
+        """Ship the source code for an endpoint.
 
         Parameters
         ----------
@@ -213,6 +221,8 @@ class SourceCode:
             The construct that serves.
         construct_id : str
             Id of the asset in it.
+        with_handlers : bool
+            Whether to put the library's handlers beside the script.
 
         Raises
         ------
@@ -221,22 +231,29 @@ class SourceCode:
         """
 
         def files() -> Mapping[str, Path]:
-            serving = collect_files(shipped_asset("inference_assets", "serving"))
-            return {
-                **self._with_dependencies("lib/"),
-                **{f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()},
-            }
+            files = self._with_dependencies("lib/")
+            if with_handlers:
+                serving = collect_files(shipped_asset("inference_assets", "serving"))
+                files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+            return files
 
-        return self._bind(scope, construct_id, files)
+        return self._bind(scope, construct_id, files, has_handlers=with_handlers)
 
-    def _bind(self, scope: Construct, construct_id: str, files: Callable[[], Mapping[str, Path]]) -> SourceArchive:
+    def _bind(
+        self,
+        scope: Construct,
+        construct_id: str,
+        files: Callable[[], Mapping[str, Path]],
+        *,
+        has_handlers: bool,
+    ) -> SourceArchive:
         if self._bucket is not None:
             return SourceArchive(self._bucket, self._object_key, self.entry_point)
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "sourcedir.tar.gz"
             digest = write_archive(files(), archive)
             asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
-        return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
+        return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point, has_handlers)
 
     def _own_files(self) -> dict[str, Path]:
         if self._source_dir is None:

@@ -30,10 +30,9 @@ _MOST_HYPERPARAMETERS = 100
 _LONGEST_HYPERPARAMETER = 2500
 _LONGEST_RUN = Duration.days(28)
 
-# Lines that the bundled training script prints once an epoch.
+# What the bundled training script prints once an epoch.
 _BUNDLED_METRICS = {
-    name: rf"{name}=([0-9.eE+-]+)"
-    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+    name: rf"{name}=([0-9.eE+-]+);" for name in ("train_loss", "test_loss", "test_accuracy", "test_rmse")
 }
 
 
@@ -230,9 +229,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             "HyperParameters": jsonata.evaluate(
                 jsonata.hyperparameters(encoded, own, "$states.input.hyperparameters")
             ),
-            "InputDataConfig": jsonata.evaluate(
-                jsonata.input_channels(channels, "$states.input.inputs")
-            ),
+            "InputDataConfig": jsonata.evaluate(jsonata.input_channels(channels, "$states.input.inputs")),
             "OutputDataConfig": output,
             "ResourceConfig": resources,
             "StoppingCondition": stopping,
@@ -244,9 +241,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         if encrypt_inter_container_traffic:
             arguments["EnableInterContainerTrafficEncryption"] = True
         if checkpoint_prefix is not None:
-            arguments["CheckpointConfig"] = {
-                "S3Uri": self.output_bucket.s3_url_for_object(checkpoint_prefix)
-            }
+            arguments["CheckpointConfig"] = {"S3Uri": self.output_bucket.s3_url_for_object(checkpoint_prefix)}
         self._wire(arguments, poll_interval or Duration.seconds(10))
 
     @property
@@ -325,9 +320,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
                 )
             ],
         )
-        wait = sfn.Wait.jsonata(
-            self, "Wait for training job", time=sfn.WaitTime.duration(poll_interval)
-        )
+        wait = sfn.Wait.jsonata(self, "Wait for training job", time=sfn.WaitTime.duration(poll_interval))
         attached = sfn.Pass.jsonata(
             self,
             "Attached",

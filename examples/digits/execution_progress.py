@@ -75,7 +75,7 @@ class _Progress:
     def _show_state(self, name: str, at: datetime) -> None:
         seconds = (at - self._entered.pop(name)).total_seconds()
         self._visits[name] = self._visits.get(name, 0) + 1
-        again = f" ({self._visits[name]}×)" if self._visits[name] > 1 else ""
+        again = f" ({self._visits[name]}x)" if self._visits[name] > 1 else ""
         self._console.print(f"  [green]✓[/] {name}{again} [dim]{seconds:.1f} s[/]", highlight=False)
 
     def _show_metrics(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from .content_types import CSV, JSON, NPY, SUPPORTED, content_type_of, negotiate
+from .decimals import format_float32
 from .errors import (
     BodyTooLargeError,
     MalformedBodyError,
@@ -248,16 +249,24 @@ def _encode_json(array: Array, limits: Limits) -> bytes:
             "ask for application/x-npy or set CDK_SAGEMAKER_PYTORCH_ALLOW_NON_FINITE=true"
         )
     if orjson is not None and not limits.allow_non_finite and array.ndim:
-        array = np.ascontiguousarray(array, dtype=_wide_enough(array))
+        half = array.dtype.kind == "f" and array.dtype.itemsize == 2
+        dtype = np.float32 if half else array.dtype.newbyteorder("=")
+        array = np.ascontiguousarray(array, dtype)
         return bytes(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+    if _is_worth_formatting(array):
+        lines = format_float32(array.reshape(-1, array.shape[-1])).splitlines()
+        items = [b"[" + line + b"]" for line in lines]
+        for size in reversed(array.shape[:-1]):
+            groups = (items[start : start + size] for start in range(0, len(items), size))
+            items = [b"[" + b",".join(group) + b"]" for group in groups]
+        return items[0]
     return json.dumps(array.tolist()).encode("ascii")
 
 
-def _wide_enough(array: Array) -> Any:
-    """Choose a dtype that orjson writes, in this machine's byte order."""
-    return (
-        np.float32 if array.dtype.itemsize == 2 and array.dtype.kind == "f" else array.dtype.newbyteorder("=")
-    )
+def _is_worth_formatting(array: Array) -> bool:
+    """Tell whether `format_float32` takes an array, and is faster than Python's own formatting."""
+    small_floats = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    return bool(small_floats and array.size >= 256 and _first_non_finite(array) is None)
 
 
 # ----------------------------------------------------------------------------------------------------- CSV
@@ -308,9 +317,10 @@ def _csv_line_by_line(lines: list[str], limits: Limits) -> Array:
 def _encode_csv(array: Array, limits: Limits) -> bytes:
     # A 1-D array is a column, as numpy.savetxt has it.
     rows = array.reshape(array.shape[0] if array.ndim else 1, -1)
-    if rows.dtype.kind == "f" and rows.dtype.itemsize <= 4:
-        line = ",".join(["%.9g"] * rows.shape[1])
-        return "".join([line % tuple(row) + "\n" for row in rows.tolist()]).encode("ascii")
+    if _is_worth_formatting(rows):
+        return format_float32(rows)
+    if rows.dtype.kind == "b":
+        rows = rows.astype(np.uint8)
     return "".join([",".join(map(repr, row)) + "\n" for row in rows.tolist()]).encode("ascii")
 
 

@@ -17,12 +17,12 @@ from .errors import MalformedBodyError
 
 _LIMITS = Limits.from_environment()
 
-# How torch words an input that does not fit the network.
+# How torch words an input that does not fit the network, and what it never says of one.
 _MISFIT = re.compile(
-    r"shapes? cannot be multiplied|size mismatch|must match|expected .*(input|dim|channel|scalar type|size)"
-    r"|same dtype|invalid for input of size|mat1 and mat2|out of range|Dimension out of|normalized_shape",
+    r"\b(shapes?|sizes?|input_size|dim|dims|dimensions?|dtype|scalar type|elements|channels?|expected|out of range)\b",
     re.IGNORECASE,
 )
+_NO_MISFIT = re.compile(r"\b(device|devices|memory|CUDA)\b")
 
 
 def model_fn(model_dir: str, context: Any = None) -> torch.nn.Module:
@@ -143,12 +143,16 @@ def predict_fn(input_object: Any, model: Callable[..., Any], context: Any = None
         try:
             return model(input_object)
         except (RuntimeError, IndexError, TypeError) as error:
-            if isinstance(input_object, torch.Tensor) and _MISFIT.search(str(error)):
+            if isinstance(input_object, torch.Tensor) and _is_misfit(str(error)):
                 raise MalformedBodyError(
                     f"the model takes no input of shape {tuple(input_object.shape)} and dtype "
                     f"{input_object.dtype}: {str(error).strip().splitlines()[-1]}"
                 ) from error
             raise
+
+
+def _is_misfit(message: str) -> bool:
+    return bool(_MISFIT.search(message)) and not _NO_MISFIT.search(message)
 
 
 def _device(context: Any) -> torch.device:

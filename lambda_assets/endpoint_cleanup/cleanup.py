@@ -81,9 +81,7 @@ class EndpointCleanup:
         serving = endpoint["EndpointConfigName"] if endpoint is not None else None
         # Newer than the serving one: another execution is deploying it.
         superseded = sorted(
-            version
-            for version in self._versions(name_prefix)
-            if serving is not None and version < serving
+            version for version in self._versions(name_prefix) if serving is not None and version < serving
         )
         removed = superseded[: max(0, len(superseded) - retain)]
         for version in removed:

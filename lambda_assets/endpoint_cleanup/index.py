@@ -25,9 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["action"] == "remove_version":
         return {"removed": cleanup.remove_version(event["endpoint_name"], event["version"])}
     if event["action"] == "prune":
-        return {
-            "removed": cleanup.prune(event["endpoint_name"], event["name_prefix"], event["retain"])
-        }
+        return {"removed": cleanup.prune(event["endpoint_name"], event["name_prefix"], event["retain"])}
     raise ValueError(f"action must be remove_version or prune, got {event['action']}")
 
 

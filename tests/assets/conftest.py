@@ -58,6 +58,7 @@ def training_job(container_environment: dict[str, str]) -> TrainingJob:
             "SM_MODEL_DIR": str(folder / "model"),
             "SM_OUTPUT_DATA_DIR": str(folder / "output"),
             "SM_NUM_GPUS": "0",
+            "OMP_NUM_THREADS": "1",  # threads that wait for each other are slow where cores are shared
             **{f"SM_CHANNEL_{path.name.upper()}": str(path) for path in (folder / "data").glob("*")},
             **(environment or {}),
         }

@@ -82,7 +82,7 @@ def test_fails_when_a_table_is_wrong(tmp_path, arrays, message):
 
 
 def test_fails_when_the_folder_is_missing(tmp_path):
-    with pytest.raises(ValueError, match="channel train: the folder .*absent does not exist"):
+    with pytest.raises(ValueError, match=r"channel train: the folder .*absent does not exist"):
         read_channel(str(tmp_path / "absent"), "train")
 
 

@@ -202,7 +202,7 @@ def test_json_lists_are_arrays(body, expected):
     ("body", "message"),
     [
         (b"", "the body is not JSON: "),
-        (b"[1, 2", "the body is not JSON: .*char 6"),
+        (b"[1, 2", "the body is not JSON: .*char [56]"),
         (b"\xff\xfe", "the body is not JSON: "),
         (b"[1] [2]", "the body is not JSON: "),
         (b'{"instances": [1]}', "must be one JSON list of numbers, got an object"),
@@ -262,7 +262,7 @@ def test_csv_lines_are_rows(body, expected):
         (b"1;2\n", "line 1, field 1 must be a number, got '1;2'"),
         (b'"1",2\n', "line 1, field 1 must be a number"),
         (b"0x10\n", "line 1, field 1 must be a number, got '0x10'"),
-        ("١\n", "line 1, field 1 must be a number"),
+        ("\u0661\n", "line 1, field 1 must be a number"),
         (b"1,nan\n", r"the number at \[0\]\[1\] must be finite, got nan"),
         (b"1e999\n", r"the number at \[0\]\[0\] must be finite, got inf"),
         (b"\xff\n", "the body is not UTF-8: invalid start byte at byte 0"),
@@ -393,10 +393,10 @@ def test_any_body_is_an_array_of_numbers_or_the_callers_mistake(body, content_ty
     try:
         array = decode(body, content_type, limits)
     except RequestError as error:
-        assert 400 <= error.status < 500
-        assert str(error)
-    else:
-        assert array.dtype.kind in "biuf"
-        assert array.size > 0
-        assert array.flags.writeable
-        assert limits.allow_non_finite or np.isfinite(array).all()
+        # Anything else that is raised fails the test.
+        assert 400 <= error.status < 500  # noqa: PT017
+        return
+    assert array.dtype.kind in "biuf"
+    assert array.size > 0
+    assert array.flags.writeable
+    assert limits.allow_non_finite or np.isfinite(array).all()

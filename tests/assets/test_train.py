@@ -59,7 +59,7 @@ def test_model_is_loaded_without_unpickling(digits_job):
     checkpoint = torch.load(digits_job[0] / "model" / "model.pth", weights_only=True)
 
     assert checkpoint["format"] == "cdk-sagemaker-pytorch/mlp/1"
-    assert checkpoint["hidden_sizes"] == [256, 128]
+    assert checkpoint["hidden_sizes"] == [128, 64]
     assert (checkpoint["features"], checkpoint["outputs"]) == (64, 10)
     assert checkpoint["classes"] == list(range(10))
     assert checkpoint["state_dict"]["input_mean"].shape == (64,)

@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_BLOCK = re.compile(r"(?:<!-- (?P<comment>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<comment>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
+)
 
 
 def blocks(language: str) -> list[tuple[str, str, str]]:
@@ -55,9 +57,7 @@ def test_python_block_synthesizes(comment: str, code: str, tmp_path: Path) -> No
     assert list((tmp_path / "cdk.out").glob("*.template.json"))
 
 
-@pytest.mark.parametrize(
-    "code", [pytest.param(code, id=place) for place, _, code in blocks("bash")]
-)
+@pytest.mark.parametrize("code", [pytest.param(code, id=place) for place, _, code in blocks("bash")])
 def test_bash_block_names_real_targets(code: str) -> None:
     targets = [
         target

@@ -15,7 +15,6 @@ from cdk_sagemaker_pytorch.container_image import (
     find_image,
     image_uri,
     next_supported,
-    processor_of,
     registry_account,
 )
 from cdk_sagemaker_pytorch.framework_version import FrameworkVersion
@@ -116,38 +115,6 @@ def test_a_resolved_version_gives_the_patch_that_the_family_has() -> None:
     assert graviton.tag.startswith("2.2.1-cpu-py310")
 
 
-@pytest.mark.parametrize(
-    ("instance_type", "processor"),
-    [
-        ("ml.m5.large", "cpu"),
-        ("ml.c5n.18xlarge", "cpu"),
-        ("ml.trn1.2xlarge", "neuron"),
-        ("ml.inf2.xlarge", "neuron"),
-        ("ml.p3.2xlarge", "gpu"),
-        ("ml.p4de.24xlarge", "gpu"),
-        ("ml.g4dn.xlarge", "gpu"),
-        ("ml.g6e.48xlarge", "gpu"),
-        ("ml.p6-b200.48xlarge", "gpu"),
-        ("ml.m6gd.4xlarge", "graviton"),
-        ("ml.c7gn.large", "graviton"),
-        ("ml.t4g.medium", "graviton"),
-    ],
-)
-def test_processor_of_an_instance_type(instance_type: str, processor: str) -> None:
-    assert processor_of(instance_type) == processor
-
-
-@given(st.from_regex(r"ml\.[a-z]{1,4}[0-9][a-z]{0,3}\.([0-9]{1,2}x)?large", fullmatch=True))
-def test_every_instance_type_has_one_processor(instance_type: str) -> None:
-    assert processor_of(instance_type) in ("cpu", "gpu", "graviton", "neuron")
-
-
-@pytest.mark.parametrize("instance_type", ["", "m5.large", "ml.m5", "ml..large", "ml.m5.large\n", "local"])
-def test_fails_when_it_is_no_instance_type(instance_type: str) -> None:
-    with pytest.raises(ContainerImageError, match=r"such as ml.m5.large, got"):
-        processor_of(instance_type)
-
-
 @given(version=st.sampled_from(image_table().versions("training")), data=st.data())
 def test_every_region_of_a_version_has_its_account_in_the_uri(version: str, data: st.DataObject) -> None:
     image = find_image(version, instance_type="ml.m5.large")
@@ -213,6 +180,13 @@ def test_a_declared_version_has_its_declared_image() -> None:
     )
     assert image.end_of_patch == date(2029, 1, 1)
     assert image.framework_version == declared()
+
+
+def test_a_declared_patch_of_a_known_minor_has_its_own_image() -> None:
+    version = FrameworkVersion.of(
+        "2.13.9", training_py_versions=["py312"], training_images={"cpu": "pytorch:2.13.9-cpu"}
+    )
+    assert find_image(version, instance_type="ml.m5.large").tag == "2.13.9-cpu"
 
 
 def test_a_declared_version_is_served_by_ray() -> None:

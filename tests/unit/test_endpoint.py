@@ -16,9 +16,7 @@ def make_model(stack: Stack) -> Callable[..., PyTorchModel]:
     def make(**options: Any) -> PyTorchModel:
         bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
         data = ModelData.from_bucket(bucket, "model.tar.gz")
-        return PyTorchModel(
-            stack, "Model", model_data=data, **{"framework_version": "2.6", **options}
-        )
+        return PyTorchModel(stack, "Model", model_data=data, **{"framework_version": "2.6", **options})
 
     return make
 
@@ -77,9 +75,7 @@ def test_every_option(stack: Stack, make_model: MakeModel) -> None:
     )
 
 
-def test_ray_on_a_gpu_gets_the_machine_image_with_its_driver(
-    stack: Stack, make_model: MakeModel
-) -> None:
+def test_ray_on_a_gpu_gets_the_machine_image_with_its_driver(stack: Stack, make_model: MakeModel) -> None:
     model = make_model(framework_version="2.13", instance_type="ml.g5.xlarge")
     PyTorchEndpoint(stack, "Endpoint", model=model)
     assert variant(stack)["InferenceAmiVersion"] == "al2-ami-sagemaker-inference-gpu-3-1"
@@ -104,9 +100,7 @@ def test_grant_invoke_is_for_this_endpoint_alone(
     stack: Stack, make_model: MakeModel, statements: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     endpoint = PyTorchEndpoint(stack, "Endpoint", model=make_model())
-    endpoint.grant_invoke(
-        iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    )
+    endpoint.grant_invoke(iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")))
     (statement,) = statements("Caller")
     assert statement["Action"] == [
         "sagemaker:InvokeEndpoint",

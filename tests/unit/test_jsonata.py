@@ -47,8 +47,9 @@ def test_given_hyperparameters_win_but_not_over_the_librarys() -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(st.characters(codec="ascii")),
-    lambda children: st.lists(children, max_size=3)
-    | st.dictionaries(st.text("abc", min_size=1), children, max_size=3),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text("abc", min_size=1), children, max_size=3)
+    ),
     max_leaves=6,
 )
 

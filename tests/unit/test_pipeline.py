@@ -59,9 +59,7 @@ def test_an_execution_trains_packages_deploys_and_verifies(
     assert found["Deployed"]["End"] is True
 
 
-def test_its_output_names_everything_that_was_made(
-    make_pipeline: MakePipeline, states: States
-) -> None:
+def test_its_output_names_everything_that_was_made(make_pipeline: MakePipeline, states: States) -> None:
     make_pipeline()
     assert set(states()["Deployed"]["Output"]) == {
         "training_job_name",
@@ -191,9 +189,7 @@ def test_a_sample_request_is_sent_and_its_failure_goes_back(
 def test_an_accelerator_is_attached_and_warned_about(
     stack: Stack, make_pipeline: MakePipeline, states: States
 ) -> None:
-    make_pipeline(
-        training_version="1.5.0", framework_version="1.5.1", accelerator_type="ml.eia2.medium"
-    )
+    make_pipeline(training_version="1.5.0", framework_version="1.5.1", accelerator_type="ml.eia2.medium")
     found = states()
     assert variant(found)["AcceleratorType"] == "ml.eia2.medium"
     assert "pytorch-inference-eia" in found["Create model"]["Arguments"]["PrimaryContainer"]["Image"]
@@ -202,9 +198,7 @@ def test_an_accelerator_is_attached_and_warned_about(
     )
 
 
-def test_an_accelerator_beside_a_gpu_is_warned_about(
-    stack: Stack, make_pipeline: MakePipeline
-) -> None:
+def test_an_accelerator_beside_a_gpu_is_warned_about(stack: Stack, make_pipeline: MakePipeline) -> None:
     make_pipeline(
         training_version="1.5.0",
         framework_version="1.5.1",
@@ -234,9 +228,7 @@ def test_the_endpoint_can_be_retained(stack: Stack, make_pipeline: MakePipeline)
     Template.from_stack(stack).resource_count_is("Custom::EndpointCleanup", 0)
 
 
-def test_no_role_gets_more_than_its_own_names(
-    stack: Stack, make_pipeline: MakePipeline
-) -> None:
+def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
     make_pipeline(sample_request=SampleRequest("[[1]]"), volume_key=kms.Key(stack, "Key"))
     template = Template.from_stack(stack).to_json()
     on_everything: set[str] = set()
@@ -273,9 +265,7 @@ def test_the_state_machine_may_change_its_endpoint_alone(
         pytest.fail("nothing allows UpdateEndpoint")
 
 
-def test_grants(
-    stack: Stack, make_pipeline: MakePipeline, statements: Statements
-) -> None:
+def test_grants(stack: Stack, make_pipeline: MakePipeline, statements: Statements) -> None:
     pipeline = make_pipeline()
     caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     pipeline.grant_invoke(caller)

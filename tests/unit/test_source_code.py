@@ -65,22 +65,21 @@ def test_dependencies_lie_beside_the_script_for_training_and_in_lib_for_inferenc
         exclude=["data", "util.py", "requirements.txt"],
     )
     training = source_code.bind_training(stack, "Training")
-    inference = source_code.bind_inference(stack, "Inference")
+    inference = source_code.bind_inference(stack, "Inference", with_handlers=False)
     assert names(stack, training) == ["one.py", "shared/net.py", "train.py"]
-    without_handlers = [
-        name for name in names(stack, inference) if not name.startswith(f"{SERVING_PACKAGE}/")
-    ]
-    assert without_handlers == ["lib/one.py", "lib/shared/net.py", "train.py"]
+    assert names(stack, inference) == ["lib/one.py", "lib/shared/net.py", "train.py"]
+    assert not inference.has_handlers
 
 
 def test_inference_code_has_the_librarys_handlers_beside_it(stack: Stack, source_dir: Path) -> None:
-    archive = SourceCode.from_file(source_dir / "train.py").bind_inference(stack, "Code")
+    archive = SourceCode.from_file(source_dir / "train.py").bind_inference(stack, "Code", with_handlers=True)
     assert f"{SERVING_PACKAGE}/codecs.py" in names(stack, archive)
+    assert archive.has_handlers
 
 
 def test_the_bundled_scripts_ship(stack: Stack) -> None:
     training = SourceCode.bundled_training().bind_training(stack, "Training")
-    inference = SourceCode.bundled_inference().bind_inference(stack, "Inference")
+    inference = SourceCode.bundled_inference().bind_inference(stack, "Inference", with_handlers=True)
     assert "train.py" in names(stack, training)
     assert "inference.py" in names(stack, inference)
 
@@ -118,17 +117,13 @@ def test_read_access_is_to_the_archive_alone(stack: Stack, statements: object) -
 
 def test_requirements_are_noticed_unless_they_are_excluded(source_dir: Path) -> None:
     assert SourceCode.from_directory(source_dir, entry_point="train.py").has_requirements
-    excluding = SourceCode.from_directory(
-        source_dir, entry_point="train.py", exclude=["requirements.txt"]
-    )
+    excluding = SourceCode.from_directory(source_dir, entry_point="train.py", exclude=["requirements.txt"])
     assert not excluding.has_requirements
 
 
 def test_fails_when_paths_do_not_exist_with_all_of_them(source_dir: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        SourceCode.from_directory(
-            source_dir, entry_point="missing.py", dependencies=[source_dir / "nothing"]
-        )
+        SourceCode.from_directory(source_dir, entry_point="missing.py", dependencies=[source_dir / "nothing"])
     assert raised.value.problems == (
         f"entry_point must be a file in source_dir, got {source_dir / 'missing.py'}",
         f"dependencies must exist, got {source_dir / 'nothing'}",
@@ -136,7 +131,7 @@ def test_fails_when_paths_do_not_exist_with_all_of_them(source_dir: Path) -> Non
 
 
 def test_fails_when_source_dir_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="source_dir must be an existing directory, got .*nowhere"):
+    with pytest.raises(ConfigurationError, match=r"source_dir must be .*, got .*nowhere"):
         SourceCode.from_directory(tmp_path / "nowhere", entry_point="train.py")
 
 
@@ -152,9 +147,7 @@ def test_fails_when_two_dependencies_share_a_name(source_dir: Path, tmp_path: Pa
         )
 
 
-def test_fails_when_a_dependency_would_replace_a_file(
-    stack: Stack, source_dir: Path, tmp_path: Path
-) -> None:
+def test_fails_when_a_dependency_would_replace_a_file(stack: Stack, source_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "util.py").write_text("other")
     source_code = SourceCode.from_directory(
         source_dir, entry_point="train.py", dependencies=[tmp_path / "util.py"]

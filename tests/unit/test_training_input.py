@@ -44,9 +44,7 @@ def test_read_access_is_to_the_prefix(stack: Stack, bucket: s3.IBucket, statemen
 
 def test_fails_when_values_are_not_allowed_with_all_of_them(bucket: s3.IBucket) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        TrainingInput.from_bucket(
-            bucket, "s3://data/x", distribution="Sharded", input_mode="Files"
-        )
+        TrainingInput.from_bucket(bucket, "s3://data/x", distribution="Sharded", input_mode="Files")
     assert raised.value.problems == (
         "distribution must be one of FullyReplicated, ShardedByS3Key, got Sharded",
         "input_mode must be one of File, FastFile, Pipe, got Files",

@@ -31,17 +31,13 @@ EXECUTION = {
 def evaluate(field: str, state_input: Any) -> Any:
     """Evaluate a {% … %} field as Step Functions would."""
     context = json.dumps({"input": state_input, "context": {"Execution": EXECUTION}})
-    expression = interpreter.Jsonata(
-        f"($states := {context}; {field.removeprefix('{%').removesuffix('%}')})"
-    )
+    expression = interpreter.Jsonata(f"($states := {context}; {field.removeprefix('{%').removesuffix('%}')})")
     expression.register_lambda("hash", lambda text, algorithm: f"{len(text):08x}{algorithm}")
     return expression.evaluate(None)
 
 
 @pytest.fixture
-def train_state(
-    stack: Stack, run: Callable[[Any], Any], states: States
-) -> Callable[..., dict[str, Any]]:
+def train_state(stack: Stack, run: Callable[[Any], Any], states: States) -> Callable[..., dict[str, Any]]:
     """The state that creates the training job, for the given options."""
 
     def make(**options: Any) -> dict[str, Any]:
@@ -175,9 +171,7 @@ def test_another_image_is_used_as_given(stack: Stack, train_state: Train) -> Non
     assert arguments["AlgorithmSpecification"]["TrainingImage"].endswith("/mine:v1")
 
 
-def test_an_input_with_a_job_name_attaches(
-    stack: Stack, run: Callable[[Any], Any], states: States
-) -> None:
+def test_an_input_with_a_job_name_attaches(stack: Stack, run: Callable[[Any], Any], states: States) -> None:
     run(PyTorchTrainingJob(stack, "Training", framework_version="2.13"))
     found = states()
     assert found["Attach?"]["Choices"] == [

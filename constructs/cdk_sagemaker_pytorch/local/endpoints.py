@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sagemaker_pytorch.image_description import describe_image
+
 from . import s3_transfer
 from .archives import ArchiveError, unpack_archive
 from .iam import RoleError, role_credentials
@@ -193,8 +194,8 @@ class Deployment:
                 environment["SAGEMAKER_SUBMIT_DIRECTORY"] = f"{_CONTAINER_MODEL_DIR}/code"
         except (ClientError, BotoCoreError, ArchiveError, ValueError) as error:
             raise DeploymentError(
-                f"Could not access model data at {uri}. Please ensure that the role {model['ExecutionRoleArn']} exists "
-                f"and has s3:GetObject permissions on it: {error}"
+                f"Could not access model data at {uri}. Please ensure that the role "
+                f"{model['ExecutionRoleArn']} exists and has s3:GetObject permissions on it: {error}"
             ) from error
         return environment | aws_environment(
             credentials, region=settings().region, endpoint_url=settings().endpoint_url

@@ -10,7 +10,8 @@ _TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX = re.compile(r"^(\[rank\d+\]: ?|\((raylet|[\w:.]+ pid=\d+[^)]*)\) ?)")
 # TorchServe logs a worker's output as MODEL_LOG, in between lines of its own.
 _TORCHSERVE_RECORD = re.compile(r"^\S+ \[\w+ *\] \S+ (?P<logger>\S+) - (?P<text>.*)")
-_LOG_RECORD = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+# Python's logging, and torch's own.
+_LOG_RECORD = re.compile(r"^((DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|[VDIWEF]\d{4} \d\d:\d\d:\d\d)")
 # torchrun's own exception says only that a worker failed.
 _LAUNCHER_ERROR = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
 

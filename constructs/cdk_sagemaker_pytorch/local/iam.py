@@ -1,8 +1,8 @@
 """Who calls the local AWS, and whether they may.
 
-Every call of a state machine, function, training job or model server carries the session of its own role; it is
-checked against that role's policies, and against bucket policies for S3. The user of the local AWS and the roles of
-the CDK CLI may do everything.
+Every call of a state machine, function, training job or model server carries the session of its own role;
+it is checked against that role's policies, and against bucket policies for S3. The user of the local AWS
+and the roles of the CDK CLI may do everything.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def install() -> None:
     """Let moto ask here whether a call is allowed."""
     replace(ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _check_call)
     replace(ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", _check_s3_call)
-    # Bucket policies are evaluated here; moto's own evaluation takes a condition that it does not know for met.
+    # Bucket policies are evaluated here; moto takes a condition that it does not know for met.
     replace(FakeBucket, "get_permission", lambda bucket, action, resource: PermissionResult.NEUTRAL)
 
 
@@ -142,7 +142,8 @@ def authorize(call: ApiCall, caller: Caller) -> None:
         if not _is_allowed_by(policies, bucket_policy, request):
             raise AccessDeniedError(
                 f"User: {caller.arn} is not authorized to perform: {permission.action} on resource: "
-                f"{permission.resource or '*'} because no identity-based policy allows the {permission.action} action"
+                f"{permission.resource or '*'} because no identity-based policy allows the "
+                f"{permission.action} action"
             )
 
 

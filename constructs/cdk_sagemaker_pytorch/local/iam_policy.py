@@ -1,4 +1,4 @@
-"""Evaluation of IAM policy documents: is this request allowed?
+"""Evaluation of IAM policy documents: whether a request is allowed.
 
 Covers what identity policies, bucket policies and trust policies of a stack use: `Action`, `NotAction`,
 `Resource`, `NotResource`, `Principal`, wildcards, and the string, ARN, boolean and null condition

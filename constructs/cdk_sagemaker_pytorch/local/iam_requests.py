@@ -1,7 +1,7 @@
 """Which permissions an API call needs: actions, the ARNs they act on, and condition keys.
 
-Known are the services that an app of this library uses. For a call of another service the action is checked and
-every resource is taken to match.
+Known are the services that an app of this library uses. For a call of another service the action is checked
+and every resource is taken to match.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ class ApiCall:
 
 @dataclass(frozen=True)
 class Permission:
-    """One permission: action, resource ARN (None: not known) and the condition keys that this call gives it."""
+    """One permission: action, resource ARN (None if not known) and the condition keys of the call."""
 
     action: str
     resource: str | None

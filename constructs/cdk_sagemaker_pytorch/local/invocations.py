@@ -65,10 +65,10 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
             "ModelError",
             {
                 "Message": f"Received {'client' if status < 500 else 'server'} error ({status}) from "
-                f'{served.variant["VariantName"]} with message "{text}". See the logs: {served.server.log_path}',
+                f'{served.variant["VariantName"]} with message "{text}". See {served.server.log_path}',
                 "OriginalStatusCode": status,
                 "OriginalMessage": text,
-                "LogStreamArn": f"arn:aws:logs:{settings().region}:{settings().account}:log-group:{served.log.group}",
+                "LogStreamArn": served.log.arn,
             },
         )
     start_response(

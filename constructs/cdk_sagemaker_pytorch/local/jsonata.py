@@ -1,7 +1,7 @@
 """JSONata expressions as Step Functions evaluates them: JSONata 2 plus the functions that AWS adds.
 
-The evaluator is PyPI's `jsonata-python`. `$states` and the workflow variables are bound as values, so that nothing
-in them is ever read as code.
+The evaluator is PyPI's `jsonata-python`. `$states` and the workflow variables are bound as values, so that
+nothing in them is ever read as code.
 """
 
 import hashlib

@@ -85,7 +85,7 @@ def run_function(function: LambdaFunction, event: Any) -> Outcome:
     """
     if not str(function.run_time).startswith("python"):
         _logger.warning(
-            "function %s not run: its runtime is %s, and the local AWS runs Python functions; it answers null",
+            "function %s not run, it answers null: its runtime is %s, and the local AWS runs Python",
             function.function_name,
             function.run_time,
         )

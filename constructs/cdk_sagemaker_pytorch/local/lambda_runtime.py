@@ -1,8 +1,8 @@
 """Run one invocation of a Python Lambda function, as the Lambda runtime does.
 
 Run as a file, `python lambda_runtime.py INVOCATION ANSWER`: it reads the invocation (JSON with `handler`,
-`path`, `event` and `context`) and writes the answer: `{"result": …}` or `{"error": {"errorMessage", "errorType",
-"stackTrace"}}`. It needs only the standard library, as it runs with the function's own path.
+`path`, `event` and `context`) and writes the answer: `{"result": …}` or `{"error": {"errorMessage",
+"errorType", "stackTrace"}}`. It needs only the standard library, as it runs with the function's own path.
 """
 
 import importlib

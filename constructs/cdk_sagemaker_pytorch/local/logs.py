@@ -8,7 +8,7 @@ from typing import Self
 
 from botocore.exceptions import ClientError
 
-from .server_state import client
+from .server_state import client, settings
 
 _FLUSH_SECONDS = 0.5
 
@@ -37,6 +37,12 @@ class LogStream:
         self._create()
         self._flusher = threading.Thread(target=self._flush_until_closed, daemon=True)
         self._flusher.start()
+
+    @property
+    def arn(self) -> str:
+        """ARN of the stream."""
+        place = f"{settings().region}:{settings().account}"
+        return f"arn:aws:logs:{place}:log-group:{self.group}:log-stream:{self.stream}"
 
     def write(self, line: str) -> None:
         """Add one line."""

@@ -92,7 +92,8 @@ class SupervisedProcess:
     on_line
         Called from a thread with each line of output, without its end of line.
     grace_period
-        Seconds between SIGTERM and SIGKILL when it is stopped. Defaults to 10.
+        Seconds between SIGTERM and SIGKILL when it is stopped. Defaults to 10. When this process is gone
+        it is 1, for nobody is left to read what the command would save.
     temporary_folders
         Folders that are removed at the end, whatever the end is. Defaults to none.
     """
@@ -109,12 +110,14 @@ class SupervisedProcess:
         temporary_folders: Sequence[Path] = (),
     ) -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._grace_period = grace_period
+        self._stdin_lock = threading.Lock()
         folders = json.dumps([os.path.abspath(folder) for folder in temporary_folders])
         log = log_path.open("ab", buffering=0)
         try:
             # A session of its own: Ctrl-C in a terminal reaches only this process, which stops its children.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", _SUPERVISOR, str(grace_period), folders, *args],
+                [sys.executable, "-I", _SUPERVISOR, folders, *args],
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.PIPE,
@@ -184,11 +187,19 @@ class SupervisedProcess:
         self.terminate()
         return self.wait()
 
-    def terminate(self) -> None:
-        """Begin to end the command (SIGTERM, the grace period, SIGKILL) without waiting."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+    def terminate(self, grace_period: float | None = None) -> None:
+        """Begin to end the command (SIGTERM, the grace period, SIGKILL) without waiting.
+
+        Parameters
+        ----------
+        grace_period
+            Seconds between the two. Defaults to what it was started with.
+        """
+        with self._stdin_lock, contextlib.suppress(OSError):
+            stdin = cast("IO[bytes]", self._process.stdin)
+            if not stdin.closed:
+                stdin.write(str(self._grace_period if grace_period is None else grace_period).encode())
+                stdin.close()
 
     def _copy_output(self, log: IO[bytes], on_line: Callable[[str], None] | None) -> None:
         with log, cast("IO[bytes]", self._process.stdout) as output:

@@ -32,8 +32,9 @@ def list_keys(s3: Any, uri: str) -> list[str]:
 def download_keys(s3: Any, uri: str, keys: list[str], folder: Path) -> None:
     """Download keys under a prefix into a folder, under the names that SageMaker gives them.
 
-    A name is the key without the prefix's last folder: `s3://b/data/tr` gives `train/x.npy` for `data/train/x.npy`,
-    `s3://b/data/train/` gives `x.npy`, and a URI that is a key gives the object's own name.
+    A name is the key without the prefix's last folder: `s3://b/data/tr` gives `train/x.npy` for
+    `data/train/x.npy`, `s3://b/data/train/` gives `x.npy`, and a URI that is a key gives the object's own
+    name.
     """
     bucket, prefix = split_uri(uri)
     base = "" if "/" not in prefix else prefix.rpartition("/")[0] + "/"

@@ -1,7 +1,7 @@
 """The SageMaker API of the local AWS: jobs really train and endpoints really answer.
 
-Operations on training jobs, models, endpoint configurations, endpoints and tags are answered here; all others are
-moto's.
+Operations on training jobs, models, endpoint configurations, endpoints and tags are answered here; all
+others are moto's.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,8 +42,8 @@ class LocalSageMakerResponse(SageMakerResponse):
         name = request["TrainingJobName"]
         if name in self._training_jobs:
             raise ResourceInUseError(
-                "Training job names must be unique within an AWS account and region, but a training job with the name "
-                f"{name!r} already exists ({self._training_jobs[name].arn})"
+                "Training job names must be unique within an AWS account and region, but a training job "
+                f"with the name {name!r} already exists ({self._training_jobs[name].arn})"
             )
         _check_role(request["RoleArn"])
         job = TrainingJob(request)
@@ -252,7 +252,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return records[kind][name]
 
     def _page(self, summaries: list[dict[str, Any]], kind: str, key: str) -> ActionResult:
-        """Return a page of a list: filtered by NameContains, sorted by creation time, newest first unless asked."""
+        """Return a page of a list: filtered by NameContains and sorted, newest first unless asked."""
         part = self._get_param("NameContains")
         name_of: Callable[[dict[str, Any]], str] = lambda item: item[f"{kind}Name"]  # noqa: E731
         selected = [item for item in summaries if part is None or part.lower() in name_of(item).lower()]

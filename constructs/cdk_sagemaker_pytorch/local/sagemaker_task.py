@@ -17,10 +17,10 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
-    StateTaskServiceCallback,
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_callback,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
 _POLL_SECONDS = 0.2
@@ -29,7 +29,7 @@ _ACTIONS = frozenset(
 )
 
 
-class SageMakerTask(StateTaskServiceCallback):
+class SageMakerTask(state_task_service_callback.StateTaskServiceCallback):
     """A task that calls SageMaker; `createTrainingJob.sync` waits for the job, and stops it if it is stopped.
 
     Parameters
@@ -48,8 +48,8 @@ class SageMakerTask(StateTaskServiceCallback):
             condition is not None and self._get_sfn_resource() != "createTrainingJob.sync"
         ):
             raise ValueError(
-                f"The resource provided {self.resource.resource_arn} not recognized. The value is not a valid "
-                "resource ARN, or the resource is not available in this region."
+                f"The resource provided {self.resource.resource_arn} not recognized. The value is not a "
+                "valid resource ARN, or the resource is not available in this region."
             )
 
     def _eval_service_task(
@@ -106,8 +106,8 @@ class SageMakerTask(StateTaskServiceCallback):
         return self._failure(
             env,
             ErrorName(f"SageMaker.{name}Exception"),
-            f"{message} (Service: AmazonSageMaker; Status Code: {metadata['HTTPStatusCode']}; Error Code: {code}; "
-            f"Request ID: {metadata['RequestId']}; Proxy: null)",
+            f"{message} (Service: AmazonSageMaker; Status Code: {metadata['HTTPStatusCode']}; "
+            f"Error Code: {code}; Request ID: {metadata['RequestId']}; Proxy: null)",
         )
 
     def _failure(self, env: Environment, error_name: ErrorName, cause: str) -> FailureEvent:

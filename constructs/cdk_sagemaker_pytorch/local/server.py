@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LocalAwsApplication:
-    """The WSGI application: InvokeEndpoint and answers of custom resources are its own, the rest goes to moto."""
+    """The WSGI application: InvokeEndpoint and answers of custom resources are its own, the rest moto's."""
 
     def __init__(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication
@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     server = make_server(
         "127.0.0.1", arguments.port, LocalAwsApplication(), threaded=True, request_handler=MotoRequestHandler
     )
-    # The interpreter of Step Functions takes over a second to import; it is ready when the first stack needs it.
+    # The interpreter of Step Functions takes over a second to import: be ready before it is needed.
     threading.Thread(target=_warm_up, daemon=True).start()
     server.serve_forever()
 

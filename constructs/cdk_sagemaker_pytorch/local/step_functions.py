@@ -143,7 +143,7 @@ def _state_data(*, EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803
 
 
 def _reflect_execution_status(worker: Any) -> None:
-    """Take over how an execution ended, the status last: moto sets it first, and who looks then misses the rest."""
+    """Take over how an execution ended, the status last, for who sees it expects the rest."""
     execution = worker.execution
     environment = execution.exec_worker.env
     state = environment.program_state()

@@ -1,11 +1,11 @@
 """Run one command and end everything it started, whatever happens to the process that asked for it.
 
-Run as a file, `python -I supervisor.py GRACE_SECONDS FOLDERS COMMAND...`, with a pipe as standard input
-whose other end only the parent holds. End of file on that pipe means "stop": the parent closed it or is
-gone, even by SIGKILL. The supervisor then ends the command as a container's runtime does: SIGTERM, a grace
-period, SIGKILL. When the command has ended, for whatever reason, the supervisor kills what it left behind,
-removes the temporary folders in the JSON list FOLDERS, and exits as the command did: with its exit code,
-or by the same signal.
+Run as a file, `python -I supervisor.py FOLDERS COMMAND...`, with a pipe as standard input whose other end
+only the parent holds. When that end is closed the supervisor ends the command as a container's runtime
+does: SIGTERM, a grace period, SIGKILL. A parent that wants it so writes the grace period in seconds first;
+one that is gone, even by SIGKILL, leaves a short one. When the command has ended, for whatever reason, the
+supervisor kills what it left behind, removes the temporary folders in the JSON list FOLDERS, and exits as
+the command did: with its exit code, or by the same signal.
 """
 
 import contextlib
@@ -18,10 +18,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
+_ORPHAN_GRACE_SECONDS = 1.0
+# Supervisors that the command started see that it is gone, and have a command and folders of their own.
+_NESTED_SECONDS = 10.0
+_POLL_SECONDS = 0.02
 
 
 def _adopt_orphans() -> bool:
@@ -32,9 +37,8 @@ def _adopt_orphans() -> bool:
     return not failed
 
 
-def _stop_with_parent(pid: int, ended: threading.Event, grace_seconds: float) -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+def _stop_with_parent(pid: int, ended: threading.Event) -> None:
+    grace_seconds = float(sys.stdin.read() or _ORPHAN_GRACE_SECONDS)
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         if ended.is_set():
             return
@@ -51,19 +55,33 @@ def _wait_for(pid: int) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
+def _under_nested_supervisors(processes: list[psutil.Process]) -> set[psutil.Process]:
+    found: set[psutil.Process] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if os.path.abspath(__file__) in process.cmdline():
+                found |= {process, *process.children(recursive=True)}
+    return found
+
+
 def _kill_descendants(group: int, adopted: bool) -> None:
     if not adopted:
         # Orphans are out of reach; those that kept the command's process group are not.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    deadline = time.monotonic() + _NESTED_SECONDS
     while True:
-        for descendant in psutil.Process().children(recursive=True):
+        descendants = psutil.Process().children(recursive=True)
+        spared = _under_nested_supervisors(descendants) if time.monotonic() < deadline else set()
+        for descendant in set(descendants) - spared:
             with contextlib.suppress(psutil.NoSuchProcess):
                 descendant.kill()
         try:
-            os.wait()
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
+        time.sleep(_POLL_SECONDS)
 
 
 def _exit_as(returncode: int) -> None:
@@ -78,7 +96,7 @@ def _exit_as(returncode: int) -> None:
 
 def main() -> None:
     """Supervise the command of the command line."""
-    grace_seconds, temporary_folders, command = float(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3:]
+    temporary_folders, command = json.loads(sys.argv[1]), sys.argv[2:]
     adopted = _adopt_orphans()
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
@@ -86,7 +104,7 @@ def main() -> None:
         print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
         os._exit(127)
     ended = threading.Event()
-    threading.Thread(target=_stop_with_parent, args=(child.pid, ended, grace_seconds), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(child.pid, ended), daemon=True).start()
     returncode = _wait_for(child.pid)
     ended.set()
     _kill_descendants(child.pid, adopted)

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sagemaker_pytorch.image_description import describe_image
+
 from . import s3_transfer
 from .hyperparameters import decode_hyperparameters
 from .iam import role_credentials
@@ -203,10 +204,10 @@ class TrainingJob:
             keys = s3_transfer.list_keys(s3, uri)
             if not keys:
                 raise _JobError(
-                    f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data '
-                    f"source of channel {name}. Please ensure that the bucket exists in the selected region "
-                    f"({settings().region}), that objects exist under that S3 prefix, and that the role "
-                    f'"{self.request["RoleArn"]}" has "s3:ListBucket" permissions on the bucket.'
+                    f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in '
+                    f"input data source of channel {name}. Please ensure that the bucket exists in the "
+                    f"selected region ({settings().region}), that objects exist under that S3 prefix, and "
+                    f'that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on the bucket.'
                 )
             hosts = self.request["ResourceConfig"].get("InstanceCount", 1)
             folder = self.directory / "data" / name
@@ -229,8 +230,8 @@ class TrainingJob:
             archive = s3_transfer.download(s3, uri, self.directory / "sourcedir.tar.gz")
         except (ClientError, BotoCoreError, ValueError) as error:
             raise _JobError(
-                f"ClientError: cannot download the source code that the hyperparameter sagemaker_submit_directory names "
-                f"({uri!r}): {error}"
+                "ClientError: cannot download the source code that the hyperparameter "
+                f"sagemaker_submit_directory names ({uri!r}): {error}"
             ) from error
         resources = self.request["ResourceConfig"]
         endpoint_url, region = settings().endpoint_url, settings().region

@@ -30,6 +30,8 @@ _CHANNEL_SETTINGS = {
     "RecordWrapperType": "None",
 }
 _LINES_KEPT_FOR_FAILURE = 400
+# The other hosts of a failed job have nothing to save; torchrun would wait long for the lost one.
+_GRACE_SECONDS_AFTER_FAILURE = 1.0
 
 OnHostLine = Callable[[str, str], None]
 
@@ -215,13 +217,13 @@ class TrainingRun:
         with self._lock:
             if self._stopping is None:
                 self._stopping = reason
-        self._end_processes()
+        self._end_processes(self._grace_period)
 
-    def _end_processes(self) -> None:
+    def _end_processes(self, grace_period: float) -> None:
         with self._lock:
             self._ended = True
             for process in self._processes:
-                process.terminate()
+                process.terminate(grace_period)
 
     def _prepare(self) -> dict[str, TrainingEnvironment]:
         for log_path in self.log_paths.values():
@@ -288,7 +290,7 @@ class TrainingRun:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 failures = [error for future in done if (error := future.exception()) is not None]
                 if failures:
-                    self._end_processes()
+                    self._end_processes(_GRACE_SECONDS_AFTER_FAILURE)
                     raise failures[0]
 
     def _run_script(self, environment: TrainingEnvironment, python: str) -> None:

@@ -86,7 +86,7 @@ class LinkGuard:
             if link is not None and (ahead or follow_last):
                 hops += 1
                 if hops > _MAX_HOPS:
-                    break  # a circle leads nowhere, so nothing is written through it
+                    raise self._unsafe(member, f"links to {show(target)}, which leads in a circle")
                 if link.startswith(b"/"):
                     raise self._unsafe(member, f"links to the absolute path {show(link)}")
                 place.pop()

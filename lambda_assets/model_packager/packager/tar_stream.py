@@ -219,8 +219,8 @@ class _HeaderReader:
         kind = _KINDS.get(flag)
         if flag in _SPECIAL:
             raise UnsafeMemberError(
-                f"{self._archive} has the member {show(name)}, which is {_SPECIAL[flag]}: a model archive may "
-                "hold files, directories and links"
+                f"{self._archive} has the member {show(name)}, which is {_SPECIAL[flag]}: archives may hold "
+                "files, directories and links"
             )
         if kind is None:
             raise self._broken(f"has the member {show(name)} of the unknown type {flag!r}")

@@ -1,6 +1,7 @@
 """Multipart uploads that are whole or not there at all."""
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -42,7 +43,6 @@ class MultipartUpload:
         self._client = storage.client
         self._place = place
         self._parts: list[Future[str] | None] = []
-        self._size = 0
         self._bodies = threading.Semaphore(_WAITING_BODIES)
         self._failed = threading.Event()
         self._completed = False
@@ -79,7 +79,6 @@ class MultipartUpload:
         while not self._bodies.acquire(timeout=1):
             self.check()
         self.check()
-        self._size += len(body)
         self._start(number, self._send, number, body)
 
     def copy_range(self, stored: StoredObject, start: int, end: int) -> None:
@@ -87,7 +86,6 @@ class MultipartUpload:
 
         The range must hold at least 5 MiB unless nothing follows it.
         """
-        self._size += end - start
         for first, last in split_range(start, end):
             number = self.reserve()
             self._start(number, self._copy, number, stored, first, last)
@@ -111,25 +109,24 @@ class MultipartUpload:
         parts = [part for part in self._parts if part is not None]
         while wait(parts, timeout=1, return_when="FIRST_EXCEPTION").not_done:
             self.check()
-        etags = [{"PartNumber": number, "ETag": part.result()} for number, part in enumerate(parts, 1)]
+        etags = [part.result() for part in parts]
+        numbered = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         self._storage.deadline.check(f"while {self._place} was written")
-        try:
-            self._client.complete_multipart_upload(**self._target, MultipartUpload={"Parts": etags})
-        except (ClientError, BotoCoreError) as error:
-            if not self._is_there(len(parts)):
-                with storage_errors(self._place, "written"):
-                    raise error
+        with storage_errors(self._place, "written"):
+            try:
+                self._client.complete_multipart_upload(**self._target, MultipartUpload={"Parts": numbered})
+            except (ClientError, BotoCoreError):
+                # When the answer of a first attempt got lost, the retry finds no upload any more.
+                if self._exists() or not self._is_made_of(etags):
+                    raise
         self._completed = True
 
-    def _is_there(self, parts: int) -> bool:
-        """Return whether S3 made the object although its answer got lost (the retry then fails)."""
-        with contextlib.suppress(ClientError, BotoCoreError):
-            head = self._client.head_object(Bucket=self._place.bucket, Key=self._place.key)
-            upload_is_gone = not self._exists()
-            return (
-                upload_is_gone and head["ContentLength"] == self._size and head["ETag"].endswith(f'-{parts}"')
-            )
-        return False
+    def _is_made_of(self, etags: list[str]) -> bool:
+        """Return whether the object is there and has these parts."""
+        digests = b"".join(bytes.fromhex(etag.strip('"')) for etag in etags)
+        expected = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
+        head = self._client.head_object(Bucket=self._place.bucket, Key=self._place.key)
+        return bool(head["ETag"].strip('"') == expected)
 
     def _start(self, number: int, call: Any, *arguments: Any) -> None:
         part = self._pool.submit(call, *arguments)
@@ -162,7 +159,8 @@ class MultipartUpload:
 
     def _abort(self) -> None:
         """Abort until the upload is gone: a part that was still on its way can outlive one abort."""
-        wait([part for part in self._parts if part is not None], timeout=_ABORT_WAIT_S)
+        running = [part for part in self._parts if part is not None and not part.cancelled()]
+        wait(running, timeout=_ABORT_WAIT_S)
         for _ in range(_ABORT_ATTEMPTS):
             # What is left is for the bucket's lifecycle rule; the error that led here matters more.
             with contextlib.suppress(ClientError, BotoCoreError):

@@ -1,7 +1,6 @@
 """The function's modules lie beside each other, as they do in Lambda."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ CODE = Path(__file__).parents[3] / "lambda_assets" / "endpoint_cleanup"
 
 
 @pytest.fixture(autouse=True)
-def function_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(CODE))
-    yield
+def function_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import this function's code, whatever other function's `index` was imported before."""
     for name in ("index", "cleanup", "cloudformation"):
-        sys.modules.pop(name, None)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(CODE))

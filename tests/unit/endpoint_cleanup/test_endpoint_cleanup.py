@@ -85,9 +85,7 @@ def test_prune_keeps_the_serving_version_and_the_newest_superseded(
     assert versions(sagemaker) == {NEW}
 
 
-def test_prune_leaves_what_another_execution_is_deploying(
-    sagemaker: Any, handle: Callable[..., Any]
-) -> None:
+def test_prune_leaves_what_another_execution_is_deploying(sagemaker: Any, handle: Callable[..., Any]) -> None:
     for name in (OLD, NEW):
         make_version(sagemaker, name)
     sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)

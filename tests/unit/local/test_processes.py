@@ -197,6 +197,32 @@ sys.stdin.readline()
     parent.stdout.close()
 
 
+def test_a_supervised_process_that_has_one_itself_leaves_nothing(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (temporary / "file").touch()
+    code = f"""
+import os, sys
+from pathlib import Path
+from cdk_sagemaker_pytorch.local.processes import SupervisedProcess
+process = SupervisedProcess(
+    [sys.executable, "-u", "-c", {START_DAEMON + WAIT!r}], env={{}}, cwd=Path("/"),
+    log_path=Path({str(tmp_path)!r}) / "inner.log", on_line=lambda line: print(line, flush=True),
+    temporary_folders=[Path({str(temporary)!r})], grace_period=600,
+)
+print("supervisor", process.pid, flush=True)
+print("server", os.getpid(), flush=True)
+process.wait()
+"""
+    lines = Lines()
+    process = start(code, tmp_path, lines)
+    pids = dict(lines.next().split() for _ in range(3))
+    process.stop()
+    for pid in pids.values():
+        wait_for_end(int(pid))
+    assert not temporary.exists()
+
+
 def test_free_ports_differ_and_are_free() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50

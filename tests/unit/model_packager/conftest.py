@@ -51,7 +51,7 @@ class S3:
         key = uri.removeprefix(f"s3://{BUCKET}/")
         return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         return {entry["Key"] for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
 
     def uploads(self) -> list[str]:
@@ -61,7 +61,7 @@ class S3:
     def empty(self) -> None:
         for entry in self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
             self.client.abort_multipart_upload(Bucket=BUCKET, Key=entry["Key"], UploadId=entry["UploadId"])
-        for key in self.keys():
+        for key in self.names():
             self.client.delete_object(Bucket=BUCKET, Key=key)
 
 
@@ -161,18 +161,27 @@ def archives() -> SimpleNamespace:
 
 
 @pytest.fixture
-def package(s3: S3) -> Callable[..., dict[str, Any]]:
-    """Stores a model and code and lets the function package them; more fields and a context may be given."""
-    from index import handler
+def event(s3: S3) -> Callable[..., dict[str, Any]]:
+    """Stores a model and code, and makes the event that asks to package them; more fields may be given."""
 
-    def run(model: bytes, code: bytes | None, context: Any = None, **fields: Any) -> dict[str, Any]:
-        event = {
+    def make(model: bytes, code: bytes | None, **fields: Any) -> dict[str, Any]:
+        return {
             "model_data": s3.put("in/model.tar.gz", model),
             "source_code": None if code is None else s3.put("in/0123abcd.gz", code),
             "output": f"s3://{BUCKET}/out/model.tar.gz",
             "framework_version": "2.6.0",
             "entry_point": "inference.py",
-        }
-        return handler(event | fields, context)
+        } | fields
+
+    return make
+
+
+@pytest.fixture
+def package(event: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Stores a model and code and lets the function package them."""
+    from index import handler
+
+    def run(model: bytes, code: bytes | None, context: Any = None, **fields: Any) -> dict[str, Any]:
+        return handler(event(model, code, **fields), context)
 
     return run

@@ -81,7 +81,7 @@ def test_fails_when_the_trailer_is_wrong(position):
 
 @pytest.mark.parametrize("garbage", [b"x", b"\0\0x", b"\x1f\x8bx", b"garbage" * 1000])
 def test_fails_when_bytes_follow(garbage):
-    with pytest.raises(ModelPackagerError, match="after the end|is damaged|is cut short"):
+    with pytest.raises(ModelPackagerError, match=r"after the end|is damaged|is cut short"):
         list(gunzip(gzip.compress(TEXT) + garbage))
 
 

@@ -85,5 +85,5 @@ def test_fails_when_the_map_is_broken(pax, archives):
         info = tarfile.TarInfo("model.pth")
         info.size, info.pax_headers = 8, pax
         tar.addfile(info, io.BytesIO(b"12345678"))
-    with pytest.raises(NotTarError, match="sparse member 'model.pth'"):
+    with pytest.raises(NotTarError, match=r"sparse member 'model\.pth'"):
         archives.package_bytes(archives.model_archive(CODE), buffer.getvalue())

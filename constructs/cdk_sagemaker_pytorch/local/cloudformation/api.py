@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import BackendRequest
 
 from cdk_sagemaker_pytorch.local.s3_transfer import split_uri
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
 from .stacks import Stack
 from .templates import Template, TemplateError, load_template
 
@@ -178,7 +179,8 @@ class CloudFormationResponse(BaseResponse):
         parameters = self._parameters(stack)
         template = _prepare(stack, body, parameters)
         change_set = self._get_param("ChangeSetName")
-        arn = f"arn:aws:cloudformation:{settings().region}:{settings().account}:changeSet/{change_set}/{uuid.uuid4()}"
+        place = f"{settings().region}:{settings().account}"
+        arn = f"arn:aws:cloudformation:{place}:changeSet/{change_set}/{uuid.uuid4()}"
         is_new = stack.status == "REVIEW_IN_PROGRESS"
         changes = _changes(stack, template)
         no_changes = not is_new and not _differs(stack, body, parameters)
@@ -323,7 +325,7 @@ def _digest(body: str, parameters: Mapping[str, str]) -> str:
 
 
 def _changes(stack: Stack, template: Template) -> list[dict[str, Any]]:
-    """Return what a change set changes, by logical id; values that are known only later count as unchanged."""
+    """Return what a change set changes, going by the templates."""
     old = load_template(stack.template_body)["Resources"] if stack.template_body else {}
     new = template.resources
     actions = {name: "Add" for name in new if name not in old}

@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from .resource_types import Created, ResourceRequest, changed
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
+from .resource_types import Created, ResourceError, ResourceRequest, changed
 
 RESPONSE_PATH = "/_local/cloudformation-response/"
 _DEFAULT_TIMEOUT_SECONDS = 3600
@@ -18,10 +19,6 @@ _POLL_SECONDS = 0.1
 _logger = logging.getLogger(__name__)
 _answers: dict[str, dict[str, Any]] = {}
 _answered = threading.Condition()
-
-
-class CustomResourceError(Exception):
-    """A custom resource whose function failed or said FAILED."""
 
 
 def receive_answer(token: str, body: bytes) -> None:
@@ -66,8 +63,8 @@ class CustomResource:
         physical_id = more.get("PhysicalResourceId") or request.generated_name()
         if not runtime.startswith("python"):
             _logger.warning(
-                "%s of custom resource %s (%s) not run: its function is a %s program, and the local AWS runs Python; "
-                "it is taken as done",
+                "%s of custom resource %s (%s) not run, and taken as done: "
+                "its function is a %s program, and the local AWS runs Python",
                 request_type,
                 request.logical_id,
                 request.type,
@@ -91,8 +88,9 @@ class CustomResource:
         timeout = float(request.properties.get("ServiceTimeout", _DEFAULT_TIMEOUT_SECONDS))
         answer = _wait_for(token, invocation, timeout)
         if answer["Status"] != "SUCCESS":
-            raise CustomResourceError(
-                f"Received response status [FAILED] from custom resource. Message returned: {answer.get('Reason')}"
+            raise ResourceError(
+                "Received response status [FAILED] from custom resource. "
+                f"Message returned: {answer.get('Reason')}"
             )
         return Created(answer.get("PhysicalResourceId") or physical_id, answer.get("Data") or {})
 
@@ -119,10 +117,11 @@ def _wait_for(token: str, invocation: _Invocation, timeout: float) -> dict[str, 
         while token not in _answers:
             # AWS waits out the timeout when a function fails without an answer; here it is told at once.
             if not invocation.is_alive() and invocation.error is not None:
-                raise CustomResourceError(f"the function failed without an answer: {invocation.error}")
+                raise ResourceError(f"the function failed without an answer: {invocation.error}")
             if time.monotonic() > deadline:
-                raise CustomResourceError(
-                    f"CloudFormation did not receive a response from your Custom Resource within {timeout:g} seconds"
+                raise ResourceError(
+                    "CloudFormation did not receive a response from your Custom Resource "
+                    f"within {timeout:g} seconds"
                 )
             _answered.wait(_POLL_SECONDS)
         return _answers.pop(token)

@@ -6,8 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 from cdk_sagemaker_pytorch.local.server_state import client
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 
 
 class Role:

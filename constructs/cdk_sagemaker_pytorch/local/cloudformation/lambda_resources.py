@@ -8,8 +8,9 @@ from typing import Any
 
 from moto.awslambda.utils import get_backend
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 
 # Properties that CreateFunction and UpdateFunctionConfiguration take as they are.
 _CONFIGURATION = (
@@ -66,6 +67,30 @@ class Function:
         log_group = (properties.get("LoggingConfig") or {}).get("LogGroup")
         function.logs_group_name = log_group or f"/aws/lambda/{name}"
         return Created(name, {"Arn": str(function.function_arn)})
+
+
+class Permission:
+    """`AWS::Lambda::Permission`; every change makes a new one."""
+
+    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """See `ResourceType`."""
+        return True
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        statement_id = request.generated_name(100)
+        client("lambda").add_permission(StatementId=statement_id, **request.properties)
+        return Created(statement_id, {"Id": statement_id})
+
+    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
+        """See `ResourceType`; never asked, as every change is a replacement."""
+        return Created(physical_id, {"Id": physical_id})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        with ignoring("ResourceNotFoundException"):
+            function = request.properties["FunctionName"]
+            client("lambda").remove_permission(FunctionName=function, StatementId=physical_id)
 
 
 class StateMachine:
@@ -143,16 +168,16 @@ SUCCESS = "SUCCESS"
 FAILED = "FAILED"
 
 
-def send(event, context, response_status, response_data, physical_resource_id=None, no_echo=False, reason=None):
+def send(event, context, responseStatus, responseData, physicalResourceId=None, noEcho=False, reason=None):
     answer = {
-        "Status": response_status,
+        "Status": responseStatus,
         "Reason": reason or "See the details in CloudWatch Log Stream: " + context.log_stream_name,
-        "PhysicalResourceId": physical_resource_id or context.log_stream_name,
+        "PhysicalResourceId": physicalResourceId or context.log_stream_name,
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
-        "NoEcho": no_echo,
-        "Data": response_data,
+        "NoEcho": noEcho,
+        "Data": responseData,
     }
     request = urllib.request.Request(
         event["ResponseURL"], json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT"
@@ -162,5 +187,6 @@ def send(event, context, response_status, response_data, physical_resource_id=No
 
 LAMBDA_TYPES: dict[str, ResourceType] = {
     "AWS::Lambda::Function": Function(),
+    "AWS::Lambda::Permission": Permission(),
     "AWS::StepFunctions::StateMachine": StateMachine(),
 }

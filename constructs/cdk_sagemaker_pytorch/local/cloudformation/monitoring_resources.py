@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 
 
 class LogGroup:

@@ -1,7 +1,8 @@
 """How the local CloudFormation makes, changes and removes a resource of each type.
 
-The types that an app of this library uses are made by API calls, as CloudFormation makes them. For other types moto's
-own CloudFormation models are used, and a type that moto does not have exists in name only, with a warning.
+The types that an app of this library uses are made by API calls, as CloudFormation makes them. For other
+types moto's own CloudFormation models are used, and a type that moto does not have exists in name only,
+with a warning.
 """
 
 import contextlib
@@ -20,6 +21,10 @@ from cdk_sagemaker_pytorch.local.server_state import settings
 _logger = logging.getLogger(__name__)
 # moto's module where it is not the type's service in lower case.
 _MOTO_MODULES = {"lambda": "awslambda"}
+
+
+class ResourceError(Exception):
+    """Why a resource cannot be made, changed or removed, in words for the stack's events."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ class MotoResource:
             resource.delete(settings().account, settings().region)
 
     def _named(self, request: ResourceRequest) -> tuple[str, dict[str, Any]]:
-        """Return a name, and the resource with it: some of moto's models look in one place, some in the other."""
+        """Return a name, and the resource with it: moto's models look in either place."""
         name_property = self._model.cloudformation_name_type()
         name = request.properties.get(name_property) or request.generated_name()
         properties = {name_property: name} | request.properties if name_property else request.properties

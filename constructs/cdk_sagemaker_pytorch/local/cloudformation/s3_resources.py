@@ -4,15 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
+from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 
 #: Tag that the CDK puts on a bucket whose objects go with it. Its own function for that is a Node program.
 _AUTO_DELETE_TAG = {"Key": "aws-cdk:auto-delete-objects", "Value": "true"}
 
 
 class Bucket:
-    """`AWS::S3::Bucket`: name, tags, versioning, encryption and public access block; the rest is not simulated."""
+    """`AWS::S3::Bucket`: name, tags, versioning, encryption and public access block, nothing else."""
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""

@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 from cdk_sagemaker_pytorch.local.server_state import client
+
+from .resource_types import Created, ResourceError, ResourceRequest, ResourceType, changed, ignoring
 
 _POLL_SECONDS = 0.2
 _MAX_NAME_LENGTH = 63
@@ -76,7 +77,7 @@ class Endpoint:
         )["EndpointArn"]
         try:
             self._wait(name, request.properties["EndpointConfigName"])
-        except RuntimeError:
+        except ResourceError:
             sagemaker.delete_endpoint(EndpointName=name)
             raise
         return Created(arn, {"EndpointName": name})
@@ -101,7 +102,9 @@ class Endpoint:
                 break
             time.sleep(_POLL_SECONDS)
         if endpoint["EndpointStatus"] != "InService" or endpoint["EndpointConfigName"] != config:
-            raise RuntimeError(endpoint.get("FailureReason", f"the endpoint is {endpoint['EndpointStatus']}"))
+            raise ResourceError(
+                endpoint.get("FailureReason", f"the endpoint is {endpoint['EndpointStatus']}")
+            )
 
 
 def _parameters(request: ResourceRequest, **name: str) -> dict[str, Any]:

@@ -10,17 +10,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .resource_types import ResourceRequest, resource_type
 from cdk_sagemaker_pytorch.local.server_state import client, settings
+
+from .resource_types import ResourceError, ResourceRequest, resource_type
 from .templates import Template, TemplateError, load_template
 
 _PATIENCE_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
-
-
-class _ResourceError(Exception):
-    """A resource that could not be created, updated or deleted."""
 
 
 @dataclass
@@ -162,7 +159,7 @@ class Stack:
                 self._deploy_resource(template, logical_id, undo)
             outputs = template.outputs()
         except Exception as error:
-            if not isinstance(error, _ResourceError | TemplateError):
+            if not isinstance(error, ResourceError | TemplateError):
                 _logger.exception("stack %s", self.name)
             self._fail(verb, str(error), undo, disable_rollback)
             return
@@ -170,6 +167,9 @@ class Stack:
             self._set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(template, undo)
             self.last_updated_time = _now()
+        # Each after what it needs, so that it is deleted before that.
+        order = {name: place for place, name in enumerate(template.resources)}
+        self.resources = dict(sorted(self.resources.items(), key=lambda item: order.get(item[0], -1)))
         self.template_body, self.parameters, self.outputs = template_body, parameters, outputs
         self._set_status(f"{verb}_COMPLETE")
 
@@ -184,7 +184,7 @@ class Stack:
             )
             handler = resource_type(definition["Type"])
             if before is not None and before.type != definition["Type"]:
-                raise _ResourceError(
+                raise ResourceError(
                     f"Update of resource type is not permitted: {before.type} to {definition['Type']}"
                 )
             policy = definition.get("DeletionPolicy", "Delete")
@@ -201,12 +201,12 @@ class Stack:
                 created = handler.update(request, before.physical_id, before.properties)
         except Exception as error:
             reason = _reason(error)
-            if not isinstance(error, _ResourceError | ClientError):
+            if not isinstance(error, ResourceError | ClientError):
                 _logger.exception("resource %s of stack %s", logical_id, self.name)
             self._add_event(
                 logical_id, definition["Type"], f"{verb}_FAILED", before.physical_id if before else "", reason
             )
-            raise _ResourceError(
+            raise ResourceError(
                 f"The following resource(s) failed to {verb.lower()}: [{logical_id}]. {reason}"
             ) from error
         after = DeployedResource(
@@ -267,19 +267,15 @@ class Stack:
         return True
 
     def _delete(self) -> None:
-        failed = []
         for resource in list(reversed(self.resources.values())):
-            if self._delete_resource(resource):
-                del self.resources[resource.logical_id]
-            else:
-                failed.append(resource.logical_id)
-        if failed:
-            self._set_status(
-                "DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]."
-            )
-        else:
-            self.outputs = []
-            self._set_status("DELETE_COMPLETE")
+            if not self._delete_resource(resource):
+                # What is left may be needed by it.
+                reason = f"The following resource(s) failed to delete: [{resource.logical_id}]."
+                self._set_status("DELETE_FAILED", reason)
+                return
+            del self.resources[resource.logical_id]
+        self.outputs = []
+        self._set_status("DELETE_COMPLETE")
 
     def _delete_resource(self, resource: DeployedResource, *, created_just_now: bool = False) -> bool:
         """Delete a resource unless its policy says that it stays; return False if it cannot be deleted."""
@@ -294,7 +290,7 @@ class Stack:
         try:
             resource_type(kind).delete(request, physical_id)
         except Exception as error:
-            if not isinstance(error, ClientError):
+            if not isinstance(error, ResourceError | ClientError):
                 _logger.exception("resource %s of stack %s", name, self.name)
             self._add_event(name, kind, "DELETE_FAILED", physical_id, _reason(error))
             return False

@@ -1,0 +1,314 @@
+import io
+import json
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from serving.entry_point import HandlerError
+from serving.handler_chain import HandlerChain, Request, Response
+
+NPY = "application/x-npy"
+
+# TorchScript is what SageMaker's default model_fn loads.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _clean_container(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def chain_of(tmp_path):
+    """Return a function that loads the chain of a script, beside a TorchScript model of three inputs."""
+    torch.manual_seed(0)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), str(tmp_path / "model.pt"))
+    (tmp_path / "code").mkdir()
+
+    def load(script=""):
+        (tmp_path / "code" / "inference.py").write_text(textwrap.dedent(script))
+        return HandlerChain.load(tmp_path)
+
+    return load
+
+
+def error(status, text):
+    return Response(status, text.encode(), "text/plain; charset=utf-8")
+
+
+def test_the_defaults_serve_what_train_py_saved(model_folder, digits, npy):
+    chain = HandlerChain.load(model_folder)
+    x, y = digits["test"]
+
+    response = chain.invoke(npy(x), NPY, NPY)
+
+    assert (response.status, response.content_type) == (200, NPY)
+    answer = np.load(io.BytesIO(response.body))
+    assert answer.dtype == np.float32
+    assert (answer.argmax(1) == y).mean() >= 0.95
+
+
+def test_every_pair_of_types_gives_the_same_prediction(chain_of, npy):
+    chain = chain_of()
+    x = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    expected = chain.model(torch.from_numpy(x)).detach().numpy()
+    bodies = {"application/json": b"[[1,2,3],[4,5,6]]", "text/csv": b"1,2,3\n4,5,6\n", NPY: npy(x)}
+    readers = {
+        "application/json": json.loads,
+        "text/csv": lambda body: np.loadtxt(io.BytesIO(body), delimiter=","),
+        NPY: lambda body: np.load(io.BytesIO(body)),
+    }
+    for content_type, body in bodies.items():
+        for accept, read in readers.items():
+            response = chain.invoke(body, content_type, accept)
+            assert (response.status, response.content_type) == (200, accept)
+            np.testing.assert_allclose(read(response.body), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status", "text"),
+    [
+        (b"[[1,2,3]]", "text/plain", None, 415, "content type must be one of"),
+        (b"[[1,2,3]]", None, None, 415, "content type must be one of"),
+        (b"[[1,2,3]]", "application/json", "image/png", 406, "accept must allow one of"),
+        (b"[[1,2,3]", "application/json", None, 400, "the body is not JSON"),
+        (b"[[1,2]]", "application/json", None, 400, "the model takes no input of shape (1, 2)"),
+        (b"1,2,x", "text/csv", None, 400, "line 1, field 3 must be a number, got 'x'"),
+    ],
+)
+def test_fails_when_the_caller_is_mistaken(chain_of, body, content_type, accept, status, text):
+    response = chain_of().invoke(body, content_type, accept)
+
+    assert response.status == status
+    assert response.body.decode().startswith(text)
+    assert response.content_type == "text/plain; charset=utf-8"
+
+
+def test_functions_of_a_script_are_called_in_turn_with_the_context(chain_of, tmp_path):
+    chain = chain_of("""
+        calls = []
+        def pre_model_fn(model_dir): calls.append(("pre", model_dir))
+        def model_fn(model_dir, context): return {"properties": context.system_properties}
+        def model_warmup_fn(model_dir, model, context): calls.append(("warm", model_dir, sorted(model)))
+        def input_fn(body, content_type, context): return [body, content_type]
+        def predict_fn(data, model, context):
+            return data + [context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")]
+        def output_fn(prediction, accept, context):
+            return repr((calls, prediction, accept, context.get_all_request_header(0)))
+    """)
+    folder = str(tmp_path)
+
+    response = chain.invoke(
+        b"[1]", "application/json", "text/x", {"x-amzn-sagemaker-custom-attributes": "a=1"}
+    )
+
+    assert chain.model == {"properties": {"model_dir": folder}}
+    assert response.status == 200
+    assert response.content_type == "text/x"
+    assert response.body.decode() == repr(
+        (
+            [("pre", folder), ("warm", folder, ["properties"])],
+            ["[1]", "application/json", "a=1"],
+            "text/x",
+            {"x-amzn-sagemaker-custom-attributes": "a=1"},
+        )
+    )
+
+
+def test_transform_fn_does_it_all(chain_of):
+    chain = chain_of("""
+        def model_fn(model_dir): return "model"
+        def transform_fn(model, body, content_type, accept):
+            return repr((model, body, content_type, accept)), "text/x"
+    """)
+
+    response = chain.invoke(b"\x00", "application/octet-stream", "*/*")
+
+    expected = repr(("model", b"\x00", "application/octet-stream", "application/json"))
+    assert response == Response(200, expected.encode(), "text/x")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [("application/json", "str"), ("text/csv", "str"), ("text/csv; charset=utf-8", "bytes"), (NPY, "bytes")],
+)
+def test_a_script_gets_text_where_the_toolkit_passes_text(chain_of, content_type, kind):
+    chain = chain_of("""
+        def input_fn(body, content_type): return type(body).__name__
+        def predict_fn(data, model): return data
+        def output_fn(prediction, accept): return prediction
+    """)
+
+    assert chain.invoke(b"1", content_type).body.decode() == kind
+
+
+def test_fails_when_text_for_a_script_is_not_utf_8(chain_of):
+    chain = chain_of("def input_fn(body, content_type): return body")
+
+    response = chain.invoke(b"\xff", "text/csv")
+
+    assert response.status == 400
+    assert response.body.startswith(b"the body is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("def predict_fn(data, model): raise KeyError('x')", error(500, "predict_fn raised KeyError: 'x'")),
+        ("def output_fn(p, a): return 3", error(500, "the answer must be bytes or text, got int")),
+        (
+            """
+            class Teapot(Exception):
+                status_code = 418
+            def input_fn(body, content_type): raise Teapot("no coffee")
+            """,
+            error(418, "no coffee"),
+        ),
+        (
+            """
+            class Toolkit(Exception):
+                status_code, message = 429, "slow down"
+            def predict_fn(data, model): raise Toolkit(429, "slow down", "phrase")
+            """,
+            error(429, "slow down"),
+        ),
+        (
+            "def predict_fn(data, model): return {'a': 1}",
+            error(
+                500, "the prediction must be a tensor or an array of numbers, got object: write an output_fn"
+            ),
+        ),
+        ("def output_fn(p, a): return bytearray(b'x'), 'text/y'", Response(200, b"x", "text/y")),
+    ],
+)
+def test_what_a_script_raises_or_returns_becomes_an_answer(chain_of, script, expected):
+    assert chain_of(script).invoke(b"[[1,2,3]]", "application/json", "text/csv") == expected
+
+
+def test_server_errors_are_logged_with_their_traceback(chain_of, caplog):
+    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(b"[[1,2,3]]", "application/json")
+    chain_of().invoke(b"[[1,2]]", "application/json")
+
+    assert [record.getMessage() for record in caplog.records] == ["predict_fn failed"]
+    assert "KeyError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("script", "error_type", "message"),
+    [
+        ("def model_fn(model_dir): raise OSError('no weights')", OSError, "no weights"),
+        ("def model_warmup_fn(model_dir, model): raise OSError('too cold')", OSError, "too cold"),
+        ("import a_package_that_is_missing", ImportError, "a_package_that_is_missing"),
+        ("def model_fn(): pass", HandlerError, "model_fn must take"),
+    ],
+)
+def test_fails_when_the_model_does_not_load(chain_of, script, error_type, message):
+    with pytest.raises(error_type, match=message):
+        chain_of(script)
+
+
+def test_environment_names_the_script_and_its_folder(chain_of, tmp_path, monkeypatch):
+    chain_of("def output_fn(prediction, accept): return 'code'")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "serve.py").write_text("def output_fn(prediction, accept): return 'elsewhere'")
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve.py")
+    monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", str(tmp_path / "elsewhere"))
+
+    assert HandlerChain.load(tmp_path).invoke(b"[[1,2,3]]", "application/json").body == b"elsewhere"
+
+
+def test_an_s3_submit_directory_is_not_taken_for_a_folder(chain_of, tmp_path, monkeypatch):
+    chain_of("def output_fn(prediction, accept): return 'code'")
+    monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", "s3://bucket/sourcedir.tar.gz")
+
+    assert HandlerChain.load(tmp_path).invoke(b"[[1,2,3]]", "application/json").body == b"code"
+
+
+COUNTING = """
+    import torch
+    calls = []
+    def predict_fn(data, model):
+        calls.append(tuple(data.shape))
+        if (data == 13).any():
+            raise ValueError("unlucky")
+        return model(data)
+"""
+
+
+def test_a_batch_is_predicted_in_one_call_and_answered_one_by_one(chain_of):
+    chain = chain_of(COUNTING)
+    requests = [
+        Request(b"[[1,2,3]]", "application/json", "application/json"),
+        Request(b"4,5,6\n7,8,9", "text/csv", "text/csv"),
+        Request(b"broken", "application/json"),
+        Request(b"[[1,2]]", "application/json"),
+        Request(b"[[1,1,1]]", "application/json", "image/png"),
+    ]
+
+    responses = chain.invoke_batch(requests)
+
+    assert sys.modules["inference"].calls == [(4, 3), (1, 2)]
+    assert [response.status for response in responses] == [200, 200, 400, 500, 406]
+    alone = [chain.invoke(*request[:3]) for request in requests]
+    assert [r.content_type for r in responses] == [r.content_type for r in alone]
+    np.testing.assert_allclose(json.loads(responses[0].body), json.loads(alone[0].body), rtol=1e-6)
+    rows = [np.loadtxt(io.BytesIO(r[1].body), delimiter=",") for r in (responses, alone)]
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
+
+
+def test_one_bad_input_of_a_batch_fails_alone(chain_of):
+    chain = chain_of(COUNTING)
+
+    responses = chain.invoke_batch([Request(f"[[1,2,{n}]]".encode(), "application/json") for n in (3, 13, 4)])
+
+    assert [response.status for response in responses] == [200, 500, 200]
+    assert sys.modules["inference"].calls == [(3, 3), (1, 3), (1, 3), (1, 3)]
+
+
+@pytest.mark.parametrize("result", ["model(data).sum()", "model(data)[:1]", "model(data).tolist()"])
+def test_a_prediction_that_cannot_be_split_is_made_one_by_one(chain_of, result):
+    chain = chain_of(f"def predict_fn(data, model): return {result}")
+    requests = [Request(f"[[1,2,{n}]]".encode(), "application/json") for n in (3, 4)]
+
+    together = chain.invoke_batch(requests)
+
+    assert together == [chain.invoke(*request[:2]) for request in requests]
+    assert [response.status for response in together] == [200, 200]
+
+
+def test_inputs_without_a_batch_dimension_are_predicted_one_by_one(chain_of):
+    chain = chain_of(COUNTING)
+
+    chain.invoke_batch([Request(b"[1,2,3]", "application/json")] * 2)
+
+    assert sys.modules["inference"].calls == [(3,), (3,)]
+
+
+def test_threads_get_their_own_answers(chain_of):
+    chain = chain_of("def predict_fn(data, model): return data")
+    bodies = [f"[[{n},{n},{n}]]".encode() for n in range(200)]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda body: chain.invoke(body, "application/json").body, bodies))
+
+    assert [json.loads(answer)[0][0] for answer in answers] == list(range(200))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    body=st.binary(max_size=100) | st.text("[]{},.0123456789eE+-\n", max_size=60).map(str.encode),
+    content_type=st.sampled_from(["application/json", "text/csv", NPY]) | st.text(max_size=20) | st.none(),
+    accept=st.sampled_from(["application/json", "text/csv", NPY]) | st.text(max_size=20) | st.none(),
+)
+def test_no_request_is_a_server_error(chain_of, body, content_type, accept):
+    response = chain_of().invoke(body, content_type, accept)
+
+    assert response.status == 200 or 400 <= response.status < 500

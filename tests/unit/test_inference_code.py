@@ -1,0 +1,139 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Annotations, Match, Template
+
+from cdk_sagemaker_pytorch import (
+    ConfigurationError,
+    FrameworkVersion,
+    ModelData,
+    PyTorchModel,
+    PyTorchPipeline,
+    PyTorchTrainingJob,
+    SourceCode,
+)
+from cdk_sagemaker_pytorch.inference_code import serving_environment
+
+
+def environment(version: str, **options: Any) -> dict[str, str]:
+    return serving_environment(
+        FrameworkVersion.of(version),
+        **{
+            "entry_point": "serve.py",
+            "has_handlers": False,
+            "submit_directory": "/opt/ml/model/code",
+            "region": "us-east-1",
+            **options,
+        },
+    )
+
+
+def test_a_script_of_its_own_is_the_program() -> None:
+    assert environment("1.5.1") == {
+        "SAGEMAKER_PROGRAM": "serve.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_REGION": "us-east-1",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+    }
+
+
+def test_torchserve_imports_the_wrapper_that_runs_the_script() -> None:
+    found = environment("2.6", has_handlers=True)
+    assert found["SAGEMAKER_PROGRAM"] == "cdk_sagemaker_pytorch_serving.torchserve_entry_point"
+    assert found["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] == "serve.py"
+    assert "SM_RAYSERVE_APP" not in found
+
+
+def test_ray_serve_runs_the_application() -> None:
+    found = environment("2.13", has_handlers=True)
+    assert found["SM_RAYSERVE_APP"] == "cdk_sagemaker_pytorch_serving.ray_application:app"
+    assert found["SAGEMAKER_PROGRAM"] == "serve.py"
+    assert "SM_RAYSERVE_APP" not in environment("2.13")
+
+
+@pytest.mark.parametrize(
+    ("version", "variables"),
+    [
+        ("1.5.1", {"SAGEMAKER_MODEL_SERVER_TIMEOUT"}),
+        ("2.6", {"SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_TS_RESPONSE_TIMEOUT"}),
+        ("2.13", {"RAYSERVE_BACKEND_TIMEOUT"}),
+    ],
+)
+def test_one_timeout_drives_the_servers_own_variables(version: str, variables: set[str]) -> None:
+    plain = environment(version)
+    timed = environment(version, response_timeout=Duration.seconds(90))
+    assert {name: timed[name] for name in timed.keys() - plain.keys()} == dict.fromkeys(variables, "90")
+
+
+def test_workers() -> None:
+    assert environment("2.6", model_server_workers=3)["SAGEMAKER_MODEL_SERVER_WORKERS"] == "3"
+
+
+@pytest.fixture
+def model_data(stack: Stack) -> ModelData:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    return ModelData.from_bucket(bucket, "model.tar.gz")
+
+
+def test_old_containers_get_the_script_untouched(
+    stack: Stack, model_data: ModelData, inference_code: SourceCode
+) -> None:
+    PyTorchModel(stack, "Model", model_data=model_data, framework_version="1.8.1", source_code=inference_code)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::Model",
+        {"PrimaryContainer": {"Environment": Match.object_like({"SAGEMAKER_PROGRAM": "inference.py"})}},
+    )
+
+
+def test_ray_without_its_adapter_is_warned_about(stack: Stack, model_data: ModelData) -> None:
+    PyTorchModel(stack, "Model", model_data=model_data, framework_version="2.13")
+    Annotations.from_stack(stack).has_warning(
+        "/Stack/Model", Match.string_like_regexp("give source_code.*Model.noRayApplication")
+    )
+
+
+def test_ray_with_an_application_of_its_own_is_not(stack: Stack, model_data: ModelData) -> None:
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=model_data,
+        framework_version="2.13",
+        environment={"SM_RAYSERVE_APP": "mine:app"},
+    )
+    Annotations.from_stack(stack).has_no_warning("/Stack/Model", Match.any_value())
+
+
+def test_an_accelerator_gets_the_bundled_script_for_it(
+    stack: Stack, states: Callable[[], dict[str, Any]]
+) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="1.5.0")
+    PyTorchPipeline(
+        stack,
+        "Pipeline",
+        training_job=job,
+        framework_version="1.5.1",
+        accelerator_type="ml.eia2.medium",
+    )
+    container = states()["Create model"]["Arguments"]["PrimaryContainer"]
+    assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
+
+
+def test_fails_when_the_bundled_handlers_do_not_run(stack: Stack) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="1.8.1")
+    with pytest.raises(ConfigurationError, match=r"source_code must be given .* got none for 1\.8\.1"):
+        PyTorchPipeline(stack, "Pipeline", training_job=job)
+
+
+def test_fails_when_requirements_cannot_be_installed(
+    stack: Stack, model_data: ModelData, tmp_path: Path
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "serve.py").write_text("")
+    (tmp_path / "code" / "requirements.txt").write_text("einops")
+    code = SourceCode.from_directory(tmp_path / "code", entry_point="serve.py")
+    with pytest.raises(ConfigurationError, match=r"requirements\.txt for framework_version 1\.2\.0"):
+        PyTorchModel(stack, "Model", model_data=model_data, framework_version="1.2.0", source_code=code)
