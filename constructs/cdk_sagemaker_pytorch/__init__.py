@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from .artifacts_bucket import ArtifactsBucket
     from .container_image import ContainerImageError, image_uri
     from .endpoint import PyTorchEndpoint
-    from .endpoint_deployment import SampleRequest
     from .framework_version import FrameworkVersion, UnknownFrameworkVersionError
     from .model import PyTorchModel
     from .model_data import ModelData
@@ -37,7 +36,6 @@ __all__ = [
     "PyTorchModel",
     "PyTorchPipeline",
     "PyTorchTrainingJob",
-    "SampleRequest",
     "SourceCode",
     "TrainingInput",
     "UnknownFrameworkVersionError",
@@ -57,7 +55,6 @@ _MODULE_OF = {
     "PyTorchModel": "model",
     "PyTorchPipeline": "pipeline",
     "PyTorchTrainingJob": "training_job",
-    "SampleRequest": "endpoint_deployment",
     "SourceCode": "source_code",
     "TrainingInput": "training_input",
     "UnknownFrameworkVersionError": "framework_version",

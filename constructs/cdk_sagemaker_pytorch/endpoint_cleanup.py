@@ -47,7 +47,12 @@ class EndpointCleanup(Construct):
             code=shipped_function("endpoint_cleanup"),
             timeout=Duration.minutes(15),
             memory_size=256,
-            log_group=logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS),
+            log_group=logs.LogGroup(
+                self,
+                "Logs",
+                retention=logs.RetentionDays.THREE_MONTHS,
+                removal_policy=RemovalPolicy.DESTROY,
+            ),
         )
         self.function.add_to_role_policy(
             iam.PolicyStatement(

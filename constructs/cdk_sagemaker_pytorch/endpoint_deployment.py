@@ -1,6 +1,5 @@
 """The states that bring a version of a model into service, and take it back when that fails."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import Duration
@@ -15,26 +14,7 @@ from .endpoint_cleanup import EndpointCleanup
 from .production_variant import ProductionVariant
 from .task_state import TaskState, integration_arn
 
-__all__ = ["EndpointDeployment", "SampleRequest"]
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """A request that a new version must answer before the execution succeeds.
-
-    Attributes
-    ----------
-    body : str
-        Its body.
-    content_type : str
-        Defaults to ``application/json``.
-    accept : str
-        Defaults to ``application/json``.
-    """
-
-    body: str
-    content_type: str = "application/json"
-    accept: str = "application/json"
+__all__ = ["EndpointDeployment"]
 
 
 class EndpointDeployment(sfn.StateMachineFragment):
@@ -57,8 +37,8 @@ class EndpointDeployment(sfn.StateMachineFragment):
         What serves; its model name is ``{% $version %}``.
     volume_key : kms.IKey or None
         Key for the storage of the instances.
-    sample_request : SampleRequest or None
-        Sent to the version when it is in service.
+    sample_request : Any
+        JSON that the version must answer when it is in service; None sends nothing.
     cleanup : EndpointCleanup
         Removes versions.
     retain_versions : int
@@ -76,7 +56,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
         version_prefix: str,
         variant: ProductionVariant,
         volume_key: kms.IKey | None,
-        sample_request: SampleRequest | None,
+        sample_request: Any,
         cleanup: EndpointCleanup,
         retain_versions: int,
         poll_interval: Duration,
@@ -257,7 +237,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
         )
         return look
 
-    def _sample_states(self, request: SampleRequest, verified: sfn.State) -> tuple[TaskState, TaskState]:
+    def _sample_states(self, request: Any, verified: sfn.State) -> tuple[TaskState, TaskState]:
         """Send the sample request, and go back to the version before if it is not answered.
 
         The second of the returned states has begun to go back: the endpoint is to be waited for.
@@ -268,9 +248,10 @@ class EndpointDeployment(sfn.StateMachineFragment):
             resource=integration_arn(self, "aws-sdk:sagemakerruntime:invokeEndpoint"),
             arguments={
                 "EndpointName": self._endpoint_name,
-                "Body": request.body,
-                "ContentType": request.content_type,
-                "Accept": request.accept,
+                # Step Functions writes the body as JSON: a string would arrive in quotes.
+                "Body": request,
+                "ContentType": "application/json",
+                "Accept": "application/json",
             },
             output={},
             statements=[self._allow(["InvokeEndpoint"], self._endpoint_arn)],

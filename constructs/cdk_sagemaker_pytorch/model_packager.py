@@ -3,7 +3,7 @@
 from typing import Any
 
 import jsii
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -55,7 +55,7 @@ class ModelPackager(Construct):
     architecture : lambda_.Architecture, optional
         Defaults to arm64.
     log_retention : logs.RetentionDays, optional
-        Defaults to three months.
+        Defaults to three months. The log group goes with the stack.
 
     Raises
     ------
@@ -93,7 +93,9 @@ class ModelPackager(Construct):
             code=shipped_function("model_packager"),
             memory_size=memory_size,
             timeout=timeout,
-            log_group=logs.LogGroup(self, "Logs", retention=log_retention),
+            log_group=logs.LogGroup(
+                self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
+            ),
         )
 
     @classmethod

@@ -15,7 +15,7 @@ from .container_role import grant_logs_and_metrics, new_container_role, sagemake
 from .elastic_inference import check_accelerator, warn_of_accelerator
 from .endpoint import endpoint_metric, grant_invoke_endpoint
 from .endpoint_cleanup import EndpointCleanup
-from .endpoint_deployment import EndpointDeployment, SampleRequest
+from .endpoint_deployment import EndpointDeployment
 from .framework_version import FrameworkVersion
 from .inference_code import (
     check_inference_code,
@@ -81,8 +81,9 @@ class PyTorchPipeline(Construct):
         Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
     startup_timeout : Duration, optional
         How long the container may take to load the model. Defaults to SageMaker's own.
-    sample_request : SampleRequest, optional
-        Sent to every new version. Defaults to no request: the container's health check decides.
+    sample_request : Any, optional
+        Body of a request that every new version must answer, as JSON, for example ``[[0.0, 1.0]]``.
+        Defaults to no request: the container's health check decides.
     retain_versions : int, optional
         How many superseded versions stay for a rollback. Defaults to 1.
     removal_policy : RemovalPolicy, optional
@@ -120,7 +121,7 @@ class PyTorchPipeline(Construct):
         model_server_workers: int | None = None,
         response_timeout: Duration | None = None,
         startup_timeout: Duration | None = None,
-        sample_request: SampleRequest | None = None,
+        sample_request: Any = None,
         retain_versions: int = 1,
         removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
         volume_key: kms.IKey | None = None,

@@ -94,7 +94,7 @@ def write_archive(files: Mapping[str, Path], archive: Path) -> str:
     with archive.open("wb") as raw:
         stream = _DeterministicGzip(raw)
         # A streaming TarFile needs nothing of its file but write().
-        with tarfile.open(fileobj=cast(BinaryIO, stream), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        with tarfile.open(fileobj=cast("BinaryIO", stream), mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for name in sorted(files):
                 _add(tar, name, files[name])
         stream.close()

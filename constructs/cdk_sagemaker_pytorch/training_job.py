@@ -42,8 +42,10 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
 
     It is a fragment: use it as a step of any state machine, or give it to a `PyTorchPipeline`. Its
     input may carry, all optional, ``hyperparameters`` (an object, merged over the construct's own),
-    ``inputs`` (channel name to S3 URI, likewise) and ``training_job_name``: the job to attach to
-    instead of training a new one. Its output is ``{"training_job_name", "model_data", "metrics"}``.
+    ``inputs`` (channel name to S3 URI, merged over the construct's own if it has any; grant the job
+    to read what lies elsewhere: ``bucket.grant_read(job)``) and ``training_job_name``: the job to
+    attach to instead of training a new one. Its output is ``{"training_job_name", "model_data",
+    "metrics"}``.
 
     The state machine's role gets what the states need; the training job has a role of its own, which
     may read the source code and the channels and write below its output path, and nothing else.
@@ -57,7 +59,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     source_code : SourceCode, optional
         The training script. Defaults to the one that ships with the library.
     inputs : Mapping of str to TrainingInput, optional
-        The channels by name. Defaults to none.
+        The channels by name. Defaults to none; then an execution can give none either.
     hyperparameters : Mapping of str to Any, optional
         Arguments of the script: JSON values, or tokens. Defaults to none.
     instance_type : str, optional
@@ -229,11 +231,14 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             "HyperParameters": jsonata.evaluate(
                 jsonata.hyperparameters(encoded, own, "$states.input.hyperparameters")
             ),
-            "InputDataConfig": jsonata.evaluate(jsonata.input_channels(channels, "$states.input.inputs")),
             "OutputDataConfig": output,
             "ResourceConfig": resources,
             "StoppingCondition": stopping,
         }
+        if channels:  # the API refuses an empty list
+            arguments["InputDataConfig"] = jsonata.evaluate(
+                jsonata.input_channels(channels, "$states.input.inputs")
+            )
         if environment:
             arguments["Environment"] = dict(environment)
         if use_spot_instances:

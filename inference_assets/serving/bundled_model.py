@@ -82,9 +82,7 @@ def load_bundled_model(path: Path) -> MultilayerPerceptron:
     try:
         checkpoint = _load_tensors(path)
     except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path.name} holds more than tensors and plain values ({error}): {advice}"
-        ) from None
+        raise ValueError(f"{path.name} holds more than tensors and plain values: {advice}") from error
     if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
         raise ValueError(f"{path.name} is not a model of the bundled training script: {advice}")
     return MultilayerPerceptron(checkpoint).eval()

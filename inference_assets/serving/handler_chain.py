@@ -107,7 +107,6 @@ class HandlerChain:
         *,
         entry_point: str | None = None,
         code_dir: str | os.PathLike[str] | None = None,
-        context: Any = None,
     ) -> HandlerChain:
         """Import the entry point of a model and load the model.
 
@@ -121,8 +120,6 @@ class HandlerChain:
         code_dir
             The folder of the script. Defaults to ``SAGEMAKER_SUBMIT_DIRECTORY`` if that is a folder, then to
             ``code`` in `model_dir`.
-        context
-            See the class.
 
         Raises
         ------
@@ -135,7 +132,7 @@ class HandlerChain:
         if code_dir is None:
             code_dir = submitted if os.path.isdir(submitted) else Path(model_dir) / "code"
         module = load_entry_point(Path(code_dir), entry_point or os.environ.get("SAGEMAKER_PROGRAM") or None)
-        return cls(resolve_handlers(module), str(model_dir), context)
+        return cls(resolve_handlers(module), str(model_dir))
 
     def invoke(
         self,

@@ -19,7 +19,8 @@ _LIMITS = Limits.from_environment()
 
 # How torch words an input that does not fit the network, and what it never says of one.
 _MISFIT = re.compile(
-    r"\b(shapes?|sizes?|input_size|dim|dims|dimensions?|dtype|scalar type|elements|channels?|expected|out of range)\b",
+    r"\b(shapes?|sizes?|input_size|dims?|dimensions?|elements|channels?|dtype|scalar type|expected"
+    r"|out of range)\b",
     re.IGNORECASE,
 )
 _NO_MISFIT = re.compile(r"\b(device|devices|memory|CUDA)\b")

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .entry_point import load_entry_point, resolve_handlers
 from .handler_chain import HandlerChain, Request
 
 CODE_DIR = Path(__file__).resolve().parent.parent
@@ -19,10 +20,8 @@ CODE_DIR = Path(__file__).resolve().parent.parent
 
 def model_fn(model_dir: str, context: Any) -> HandlerChain:
     """Load the model of the user's script, with the functions to serve it."""
-    entry_point = os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT")
-    if not entry_point and (CODE_DIR / "inference.py").is_file():
-        entry_point = "inference.py"
-    return HandlerChain.load(model_dir, entry_point=entry_point, code_dir=CODE_DIR, context=context)
+    module = load_entry_point(CODE_DIR, os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT") or None)
+    return HandlerChain(resolve_handlers(module), model_dir, context)
 
 
 def transform_fn(

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,17 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "inference_assets"), str(ROOT / "training_assets")]
 
 TrainingJob = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def forget_scripts(tmp_path: Path) -> Iterator[None]:
+    """Undo what loading a script leaves behind: its folder on the path, and its modules."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,10 @@
-import sys
 from types import SimpleNamespace
 
 import pytest
 from serving import handlers
 from serving.entry_point import HandlerError, load_entry_point, resolve_handlers
 
-
-@pytest.fixture(autouse=True)
-def _restore_imports(monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+pytestmark = pytest.mark.usefixtures("forget_scripts")
 
 
 def test_functions_that_are_left_out_are_the_defaults():

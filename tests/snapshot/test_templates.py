@@ -19,7 +19,6 @@ from cdk_sagemaker_pytorch import (
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
-    SampleRequest,
     SourceCode,
     TrainingInput,
 )
@@ -198,7 +197,7 @@ def test_pipeline_full(
         model_server_workers=2,
         response_timeout=Duration.seconds(30),
         startup_timeout=Duration.minutes(5),
-        sample_request=SampleRequest("[[1.0]]"),
+        sample_request=[[1.0]],
         retain_versions=2,
         removal_policy=RemovalPolicy.RETAIN,
         volume_key=kms.Key(stack, "Key"),

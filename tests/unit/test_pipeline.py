@@ -15,7 +15,6 @@ from cdk_sagemaker_pytorch import (
     PyTorchImage,
     PyTorchPipeline,
     PyTorchTrainingJob,
-    SampleRequest,
     SourceCode,
 )
 
@@ -170,14 +169,14 @@ def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States)
 def test_a_sample_request_is_sent_and_its_failure_goes_back(
     make_pipeline: MakePipeline, states: States
 ) -> None:
-    make_pipeline(sample_request=SampleRequest("[[1]]", accept="text/csv"))
+    make_pipeline(sample_request=[[1]])
     found = states()
     assert found["In service?"]["Choices"][0]["Next"] == "Send sample request"
     assert found["Send sample request"]["Arguments"] == {
         "EndpointName": found["Find endpoint"]["Arguments"]["EndpointName"],
-        "Body": "[[1]]",
+        "Body": [[1]],
         "ContentType": "application/json",
-        "Accept": "text/csv",
+        "Accept": "application/json",
     }
     assert found["Send sample request"]["Catch"][0]["Next"] == "Sample request failed"
     first = found["First version?"]
@@ -229,7 +228,7 @@ def test_the_endpoint_can_be_retained(stack: Stack, make_pipeline: MakePipeline)
 
 
 def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
-    make_pipeline(sample_request=SampleRequest("[[1]]"), volume_key=kms.Key(stack, "Key"))
+    make_pipeline(sample_request=[[1]], volume_key=kms.Key(stack, "Key"))
     template = Template.from_stack(stack).to_json()
     on_everything: set[str] = set()
     for resource in template["Resources"].values():

@@ -64,7 +64,7 @@ def test_defaults(train_state: Train) -> None:
     assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
     assert arguments["OutputDataConfig"]["S3OutputPath"].endswith("/training")
     assert "/pytorch:2.13.0-cpu" in arguments["AlgorithmSpecification"]["TrainingImage"]
-    for absent in ("Environment", "EnableManagedSpotTraining", "CheckpointConfig"):
+    for absent in ("InputDataConfig", "Environment", "EnableManagedSpotTraining", "CheckpointConfig"):
         assert absent not in arguments
 
 

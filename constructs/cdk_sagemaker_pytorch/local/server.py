@@ -103,7 +103,8 @@ def main(argv: list[str] | None = None) -> None:
         "127.0.0.1", arguments.port, LocalAwsApplication(), threaded=True, request_handler=MotoRequestHandler
     )
     # The interpreter of Step Functions takes over a second to import: be ready before it is needed.
-    threading.Thread(target=_warm_up, daemon=True).start()
+    threading.Thread(target=_install_step_functions, daemon=True).start()
+    _logger.info("listening on %s", settings().endpoint_url)
     server.serve_forever()
 
 
@@ -140,11 +141,6 @@ def _install_step_functions() -> None:
 
             install()
             _step_functions_ready = True
-
-
-def _warm_up() -> None:
-    _install_step_functions()
-    _logger.info("local AWS ready: %s", settings().endpoint_url)
 
 
 def _answer(start_response: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:

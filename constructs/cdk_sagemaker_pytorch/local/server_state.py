@@ -99,8 +99,7 @@ def client(service: str, credentials: Credentials = ADMIN_CREDENTIALS) -> Any:
 
 @cache
 def _client(service: str, credentials: Credentials) -> Any:
-    session = boto3.Session(botocore_session=_botocore_session(credentials))
-    return session.client(
+    return _session(credentials).client(
         service,
         endpoint_url=settings().endpoint_url,
         region_name=settings().region,
@@ -113,11 +112,11 @@ def _client(service: str, credentials: Credentials) -> Any:
 
 
 @cache
-def _botocore_session(credentials: Credentials) -> botocore.session.Session:
+def _session(credentials: Credentials) -> boto3.Session:
     session = botocore.session.Session()
     # The service models are large: read each once, whoever calls.
     session.register_component("data_loader", _data_loader())
-    return session
+    return boto3.Session(botocore_session=session)
 
 
 @cache

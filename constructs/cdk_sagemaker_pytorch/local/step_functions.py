@@ -5,6 +5,7 @@ object, optimized SageMaker integrations (`sagemaker_task`), and stopping what a
 """
 
 import datetime as dt
+import json
 import sys
 import uuid
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramStopped,
     ProgramTimedOut,
 )
+from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
@@ -57,6 +59,8 @@ def install() -> None:
     _wrap(StepFunctionsParserBackend, "start_execution", _start_execution)
     replace(StepFunctionsParserBackend, "stop_execution", _stop_execution)
     replace(StringJSONata, "_eval_body", _eval_jsonata)
+    replace(preprocessor, "from_string_literal", _text_of)
+    replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
     replace(state_module, "StateData", _state_data)
     _wrap(ExecutionWorker, "_get_evaluation_environment", _environment_with_context)
     replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
@@ -105,6 +109,14 @@ def _role_client(region: str, service: str, state_credentials: Any = None) -> An
         state_credentials.role_arn, service="states.amazonaws.com", session_name="execution"
     )
     return client(service, credentials)
+
+
+def _text_of(parser_rule_context: Any) -> str | None:
+    """Decode a string of a definition as the JSON it is; moto leaves escapes such as `\\"` in some of them."""
+    text: str = parser_rule_context.getText()
+    if text == "null":
+        return None
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _eval_jsonata(expression: StringJSONata, env: Environment) -> None:

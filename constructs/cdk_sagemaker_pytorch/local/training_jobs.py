@@ -206,8 +206,8 @@ class TrainingJob:
                 raise _JobError(
                     f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in '
                     f"input data source of channel {name}. Please ensure that the bucket exists in the "
-                    f"selected region ({settings().region}), that objects exist under that S3 prefix, and "
-                    f'that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on the bucket.'
+                    f"selected region ({settings().region}), that objects exist under that S3 prefix, "
+                    f'and that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on it.'
                 )
             hosts = self.request["ResourceConfig"].get("InstanceCount", 1)
             folder = self.directory / "data" / name

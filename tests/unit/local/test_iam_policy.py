@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from cdk_sagemaker_pytorch.local.iam_policy import PolicyRequest, is_allowed
 
+SERVICE, REGION, CALLER = "iam:PassedToService", "aws:RequestedRegion", "aws:PrincipalArn"
 JOB = "arn:aws:sagemaker:us-east-1:123456789012:training-job/digits-1"
 
 
@@ -59,12 +60,12 @@ def test_not_action_and_not_resource_are_the_rest():
 @pytest.mark.parametrize(
     ("condition", "context", "allowed"),
     [
-        ({"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}, {"iam:PassedToService": ["sagemaker.amazonaws.com"]}, True),
-        ({"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}, {"iam:PassedToService": ["lambda.amazonaws.com"]}, False),
-        ({"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}, {}, False),
+        ({"StringEquals": {SERVICE: "a.amazonaws.com"}}, {SERVICE: ["a.amazonaws.com"]}, True),
+        ({"StringEquals": {SERVICE: "a.amazonaws.com"}}, {SERVICE: ["b.amazonaws.com"]}, False),
+        ({"StringEquals": {SERVICE: "a.amazonaws.com"}}, {}, False),
         ({"StringEqualsIfExists": {"aws:RequestTag/a": "b"}}, {}, True),
         ({"StringLike": {"s3:prefix": ["models/*", "data/*"]}}, {"s3:prefix": ["data/train"]}, True),
-        ({"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}}, {"aws:RequestedRegion": ["us-east-1"]}, False),
+        ({"StringNotEquals": {REGION: "us-east-1"}}, {REGION: ["us-east-1"]}, False),
         ({"Bool": {"aws:SecureTransport": "false"}}, {"aws:SecureTransport": ["true"]}, False),
         ({"Bool": {"aws:SecureTransport": True}}, {"aws:SecureTransport": ["true"]}, True),
         ({"Null": {"aws:RequestTag/owner": "true"}}, {}, True),
@@ -72,7 +73,7 @@ def test_not_action_and_not_resource_are_the_rest():
         ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}, {"aws:TagKeys": ["a"]}, True),
         ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, {"aws:TagKeys": ["a", "c"]}, False),
         ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, {"aws:TagKeys": ["a", "c"]}, True),
-        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}, {"aws:PrincipalArn": ["arn:aws:iam::1:role/x"]}, True),
+        ({"ArnLike": {CALLER: "arn:aws:iam::*:role/x"}}, {CALLER: ["arn:aws:iam::1:role/x"]}, True),
         ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01"}}, {"aws:CurrentTime": ["2026-01-01"]}, False),
     ],
 )  # fmt: skip

@@ -80,6 +80,7 @@ class Template:
         self._look_up = look_up
         self._import_value = import_value
         self._conditions: dict[str, bool] = {}
+        self._condition_names = frozenset(content.get("Conditions") or {})
         declared = content.get("Parameters") or {}
         values = {name: parameters.get(name, slot.get("Default")) for name, slot in declared.items()}
         missing = [name for name, value in values.items() if value is None]
@@ -149,7 +150,7 @@ class Template:
             name, argument = next(iter(value.items()))
             if name in self._functions:
                 return self._functions[name](argument)
-            if name == "Condition" and argument in self.content.get("Conditions", {}):
+            if name == "Condition" and isinstance(argument, str) and argument in self._condition_names:
                 return self._holds(argument)
         items = {name: self._evaluate(item) for name, item in value.items()}
         return {name: item for name, item in items.items() if item is not _NO_VALUE}

@@ -1,0 +1,114 @@
+"""The Ray Serve application, run for real on the local AWS's Ray Serve host."""
+
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cdk_sagemaker_pytorch.local.model_server import ModelLoadError, ModelServer
+
+
+@pytest.fixture
+def ray_serve(model_folder):
+    def server(**settings):
+        environment = {"SM_RAYSERVE_APP": "cdk_sagemaker_pytorch_serving.ray_application:app", **settings}
+        log = model_folder.parent / "endpoint.log"
+        return ModelServer("ray", model_folder, environment=environment, log_path=log)
+
+    return server
+
+
+def post(server, body, **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(server.url_invocations, body, headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            return response.status, response.headers.get_content_type(), response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get_content_type(), error.read()
+
+
+def test_requests_that_come_together_are_predicted_together(ray_serve, model_folder, digits, npy):
+    (model_folder / "code" / "inference.py").write_text(
+        "from cdk_sagemaker_pytorch_serving.handlers import predict_fn as default\n"
+        "def predict_fn(data, model):\n"
+        "    prediction = default(data, model).clone()\n"
+        "    prediction[:, 0] = len(data)  # tells how many rows were predicted together\n"
+        "    return prediction\n"
+    )
+    rows = digits["test"][0][:8].astype(np.float32)
+    settings = {
+        "CDK_SAGEMAKER_PYTORCH_MAX_BATCH_SIZE": "8",
+        "CDK_SAGEMAKER_PYTORCH_BATCH_WAIT_SECONDS": "30",
+        "CDK_SAGEMAKER_PYTORCH_CHECK_MODEL": "false",
+    }
+    with ray_serve(**settings) as server, ThreadPoolExecutor(8) as threads:
+
+        def ask(row):
+            return post(server, npy(row[None]), content_type="application/x-npy", accept="text/csv")
+
+        answers = list(threads.map(ask, rows))
+
+    assert [answer[:2] for answer in answers] == [(200, "text/csv")] * 8
+    # Eight requests fill a batch, long before its wait is over.
+    assert [float(answer[2].split(b",")[0]) for answer in answers] == [8.0] * 8
+
+
+def test_the_caller_learns_what_is_wrong(ray_serve, model_folder, npy):
+    (model_folder / "code" / "inference.py").write_text(
+        "import threading\n"
+        "def transform_fn(model, body, content_type, accept, context):\n"
+        "    if body == 'wait':\n"
+        "        threading.Event().wait(3)\n"
+        "    return context.get_request_header(0, 'X-Trace')\n"
+    )
+    settings = {"RAYSERVE_BACKEND_TIMEOUT": "0.5", "CDK_SAGEMAKER_PYTORCH_THREADS": "2"}
+    with ray_serve(**settings) as server:
+        slow = post(server, b"wait", content_type="text/csv")
+        fast = post(server, b"go", content_type="text/csv", x_trace="7")
+        got = post(server, None)
+        assert server.ping()
+
+    assert slow == (504, "text/plain", b"no answer within 0.5 s")
+    assert fast == (200, "application/json", b"7")
+    assert got[0] == 405
+
+
+def test_the_defaults_tell_mistakes_apart(ray_serve, npy):
+    requests = [
+        (npy(np.zeros((2, 64))), "application/x-npy", "text/csv;q=0.5, application/x-npy", 200),
+        (b"[", "application/json", "*/*", 400),
+        (b"[1]", "application/json", "*/*", 400),
+        (b"[1]", "text/html", "*/*", 415),
+        (npy(np.zeros((2, 64))), "application/x-npy", "image/png", 406),
+    ]
+    with ray_serve() as server:
+        answers = [post(server, body, content_type=kind, accept=accept) for body, kind, accept, _ in requests]
+
+    assert [answer[0] for answer in answers] == [status for *_, status in requests]
+    assert answers[0][1] == "application/x-npy"
+
+
+def test_fails_when_the_model_does_not_load_and_is_never_healthy(ray_serve, model_folder):
+    (model_folder / "model.pth").unlink()
+    server = ray_serve()
+    pings, ended = [], threading.Event()
+
+    def poll():
+        while not ended.wait(0.02):
+            pings.append(server.ping())
+
+    watcher = threading.Thread(target=poll)
+    watcher.start()
+    try:
+        with pytest.raises(ModelLoadError, match=r"must hold model\.pt, model\.pth or one file"):
+            server.start()
+    finally:
+        ended.set()
+        watcher.join()
+
+    assert len(pings) > 5
+    assert not any(pings)

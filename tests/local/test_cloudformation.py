@@ -1,0 +1,337 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cdk_sagemaker_pytorch.local import LocalAws
+
+pytestmark = pytest.mark.local
+
+CUSTOM = """
+import json, urllib.request
+def handler(event, context):
+    properties = event["ResourceProperties"]
+    print(event["RequestType"], properties["Value"], event.get("PhysicalResourceId"))
+    if properties["Value"] == "crash":
+        raise RuntimeError("crashed on purpose")
+    answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")} | {
+        "Status": "FAILED" if properties["Value"] == "bad" else "SUCCESS",
+        "Reason": "bad value",
+        "PhysicalResourceId": "thing-" + properties["Value"],
+        "Data": {"Length": len(properties["Value"]), "Number": properties["Number"]},
+    }
+    body, headers = json.dumps(answer).encode(), {"Content-Type": ""}
+    urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], body, headers, method="PUT"))
+"""
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]},
+        }
+    ],
+}
+READ = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": TRUST,
+        "Policies": [{"PolicyName": "Read", "PolicyDocument": READ}],
+    },
+}
+FUNCTION = {
+    "Type": "AWS::Lambda::Function",
+    "Properties": {
+        "Code": {"ZipFile": CUSTOM},
+        "Handler": "index.handler",
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+        "Runtime": "python3.13",
+        "Timeout": 20,
+    },
+}
+
+
+@pytest.fixture
+def deploy(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Create or update the test's stack and return its description when it is settled."""
+    cloudformation = aws.client("cloudformation")
+
+    def run(resources: dict[str, Any], *, update: bool = False, **more: Any) -> dict[str, Any]:
+        action = cloudformation.update_stack if update else cloudformation.create_stack
+        action(StackName=name, TemplateBody=json.dumps({"Resources": resources} | more))
+        return settled()
+
+    def settled() -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
+
+        return dict(wait_for(look))
+
+    return run
+
+
+@pytest.fixture
+def delete(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], None]:
+    def run() -> None:
+        cloudformation = aws.client("cloudformation")
+        stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+        cloudformation.delete_stack(StackName=name)
+        status = lambda: cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]  # noqa: E731
+        assert wait_for(lambda: status() != "DELETE_IN_PROGRESS" and status()) == "DELETE_COMPLETE"
+
+    return run
+
+
+def outputs(stack: dict[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def custom(value: str) -> dict[str, Any]:
+    properties = {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "Value": value, "Number": 3}
+    return {"Type": "Custom::Thing", "Properties": properties}
+
+
+def test_a_custom_resource_is_created_updated_replaced_and_deleted(
+    deploy: Callable[..., Any], delete: Callable[[], None], log_lines: Callable[[str], list[str]]
+) -> None:
+    shown = {
+        "Outputs": {
+            "Id": {"Value": {"Ref": "Thing"}},
+            "Length": {"Value": {"Fn::GetAtt": ["Thing", "Length"]}},
+            "Number": {"Value": {"Fn::GetAtt": ["Thing", "Number"]}},
+            "Function": {"Value": {"Ref": "Function"}},
+        }
+    }
+    parts = {"Role": ROLE, "Function": FUNCTION}
+    stack = deploy(parts | {"Thing": custom("one")}, **shown)
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    values = outputs(stack)
+    assert (values["Id"], values["Length"], values["Number"]) == ("thing-one", "3", "3")
+    stack = deploy(parts | {"Thing": custom("three")}, update=True, **shown)
+    assert (outputs(stack)["Id"], outputs(stack)["Length"]) == ("thing-three", "5")
+    delete()
+    lines = [
+        line
+        for line in log_lines(f"/aws/lambda/{values['Function']}")
+        if " thing-" in line or "Create" in line
+    ]
+    assert sorted(lines) == [
+        "Create one None",
+        "Delete one thing-one",
+        "Delete three thing-three",
+        "Update three thing-one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("bad", "bad value"), ("crash", "RuntimeError.*crashed on purpose|crashed on purpose")],
+)
+def test_fails_and_rolls_back_when_a_custom_resource_fails(
+    aws: LocalAws, deploy: Callable[..., Any], name: str, value: str, reason: str
+) -> None:
+    resources = {"Role": ROLE, "Function": FUNCTION, "Thing": custom(value)}
+    stack = deploy(resources)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    [failed] = [event for event in events if event["ResourceStatus"] == "CREATE_FAILED"]
+    assert failed["LogicalResourceId"] == "Thing"
+    assert value == "crash" or reason in failed["ResourceStatusReason"]
+    assert value == "bad" or "crashed on purpose" in failed["ResourceStatusReason"]
+    assert aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"] == []
+    with pytest.raises(ClientError, match="ROLLBACK_COMPLETE state and can not be updated"):
+        deploy(resources, update=True)
+
+
+def test_an_update_that_fails_takes_back_what_it_changed(
+    aws: LocalAws, deploy: Callable[..., Any], name: str
+) -> None:
+    parts: dict[str, Any] = {"Role": ROLE, "Function": FUNCTION}
+    parameter = {
+        "Type": "AWS::SSM::Parameter",
+        "Properties": {"Name": name, "Type": "String", "Value": "old"},
+    }
+    deploy(parts | {"Parameter": parameter, "Thing": custom("one")})
+    changed = parameter | {"Properties": parameter["Properties"] | {"Value": "new"}}
+    thing = custom("bad") | {"DependsOn": ["Parameter", "Added"]}
+    stack = deploy(
+        parts | {"Parameter": changed, "Added": {"Type": "AWS::S3::Bucket"}, "Thing": thing}, update=True
+    )
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert aws.client("ssm").get_parameter(Name=name)["Parameter"]["Value"] == "old"
+    resources = aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    assert sorted(item["LogicalResourceId"] for item in resources) == [
+        "Function",
+        "Parameter",
+        "Role",
+        "Thing",
+    ]
+
+
+HANDLERS = """
+def model_fn(model_dir):
+    return float(open(model_dir + "/bias").read())
+def input_fn(body, content_type):
+    return body
+def predict_fn(data, model):
+    return model
+def output_fn(prediction, accept):
+    return str(prediction)
+"""
+
+
+def serving(uri: str, image: str, endpoint: str) -> dict[str, Any]:
+    variables = {
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    }
+    container = {"Image": image, "ModelDataUrl": uri, "Environment": variables}
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": {"Fn::GetAtt": ["Model", "ModelName"]},
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": "1",
+        "InitialVariantWeight": 1,
+    }
+    config = {"Fn::GetAtt": ["Config", "EndpointConfigName"]}
+    return {
+        "Role": ROLE,
+        "Model": {
+            "Type": "AWS::SageMaker::Model",
+            "Properties": {
+                "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+                "PrimaryContainer": container,
+            },
+        },
+        "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": [variant]}},
+        "Endpoint": {
+            "Type": "AWS::SageMaker::Endpoint",
+            "Properties": {"EndpointName": endpoint, "EndpointConfigName": config},
+        },
+    }
+
+
+def test_an_endpoint_of_a_stack_is_in_service_and_follows_its_model(
+    aws: LocalAws,
+    deploy: Callable[..., Any],
+    delete: Callable[[], None],
+    put_archive: Callable[..., str],
+    inference_image: str,
+    name: str,
+) -> None:
+    def predict() -> float:
+        answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=b"{}")
+        return float(answer["Body"].read())
+
+    files = {"code/inference.py": HANDLERS}
+    first = put_archive("1.tar.gz", files | {"bias": "1.5"})
+    second = put_archive("2.tar.gz", files | {"bias": "2.5"})
+    assert deploy(serving(first, inference_image, name))["StackStatus"] == "CREATE_COMPLETE"
+    assert predict() == 1.5
+    sagemaker = aws.client("sagemaker")
+    before = sagemaker.describe_endpoint(EndpointName=name)
+
+    # Only the model's template changes: it is replaced, and with it what refers to it.
+    stack = deploy(serving(second, inference_image, name), update=True)
+    assert stack["StackStatus"] == "UPDATE_COMPLETE"
+    assert predict() == 2.5
+    after = sagemaker.describe_endpoint(EndpointName=name)
+    assert after["CreationTime"] == before["CreationTime"]
+    assert after["EndpointConfigName"] != before["EndpointConfigName"]
+    assert len(sagemaker.list_models(NameContains=name)["Models"]) == 1
+
+    broken = put_archive("3.tar.gz", files | {"bias": "no number"})
+    stack = deploy(serving(broken, inference_image, name), update=True)
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert "could not convert string to float" in stack["StackStatusReason"]
+    assert predict() == 2.5
+
+    delete()
+    for kind in ("Endpoint", "EndpointConfig", "Model"):
+        listed = getattr(
+            sagemaker, f"list_{'endpoint_config' if kind == 'EndpointConfig' else kind.lower()}s"
+        )
+        assert listed(NameContains=name)[f"{kind}s"] == []
+
+
+def test_fails_when_the_endpoint_of_a_stack_does_not_come_into_service(
+    aws: LocalAws,
+    deploy: Callable[..., Any],
+    put_archive: Callable[..., str],
+    inference_image: str,
+    name: str,
+) -> None:
+    uri = put_archive("m.tar.gz", {"code/inference.py": HANDLERS, "bias": "no number"})
+    stack = deploy(serving(uri, inference_image, name))
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "could not convert string to float" in stack["StackStatusReason"]
+    assert aws.client("sagemaker").list_endpoints(NameContains=name)["Endpoints"] == []
+
+
+def test_retained_and_unknown_resources(
+    aws: LocalAws, deploy: Callable[..., Any], delete: Callable[[], None], name: str
+) -> None:
+    resources = {
+        "Kept": {
+            "Type": "AWS::S3::Bucket",
+            "DeletionPolicy": "Retain",
+            "Properties": {"BucketName": f"{name}-kept"},
+        },
+        "Fleet": {"Type": "AWS::Example::Fleet", "Properties": {"Size": 3}},
+        "Key": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": READ}},
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "ComparisonOperator": "GreaterThanThreshold",
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+            },
+        },
+    }
+    more = {
+        "Outputs": {"Alarm": {"Value": {"Ref": "Alarm"}}, "Key": {"Value": {"Fn::GetAtt": ["Key", "Arn"]}}}
+    }
+    stack = deploy(resources, **more)
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert outputs(stack)["Key"].startswith("arn:aws:kms:us-east-1:123456789012:key/")
+    alarms = aws.client("cloudwatch").describe_alarms(AlarmNames=[outputs(stack)["Alarm"]])["MetricAlarms"]
+    assert len(alarms) == 1
+    log = (aws.logs_directory / "server.log").read_text()
+    assert f"Fleet of stack {name} is a AWS::Example::Fleet, which the local AWS does not simulate" in log
+    delete()
+    assert f"{name}-kept" in str(aws.client("s3").list_buckets()["Buckets"])
+
+
+def test_a_change_set_deploys(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> None:
+    cloudformation = aws.client("cloudformation")
+    body = json.dumps(
+        {"Resources": {"B": {"Type": "AWS::S3::Bucket"}}, "Outputs": {"Name": {"Value": {"Ref": "B"}}}}
+    )
+    cloudformation.create_change_set(
+        StackName=name, ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body
+    )
+    described = cloudformation.describe_change_set(StackName=name, ChangeSetName="c")
+    assert [change["ResourceChange"]["Action"] for change in described["Changes"]] == ["Add"]
+    cloudformation.execute_change_set(StackName=name, ChangeSetName="c")
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    assert outputs(stack)["Name"] in str(aws.client("s3").list_buckets()["Buckets"])
+
+
+def test_fails_when_a_request_is_wrong(aws: LocalAws, deploy: Callable[..., Any], name: str) -> None:
+    bucket = {"B": {"Type": "AWS::S3::Bucket"}}
+    deploy(bucket)
+    with pytest.raises(ClientError, match=r"Stack \[.*\] already exists") as failure:
+        deploy(bucket)
+    assert failure.value.response["Error"]["Code"] == "AlreadyExistsException"
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        deploy(bucket, update=True)
+    with pytest.raises(ClientError, match="Stack with id missing does not exist"):
+        aws.client("cloudformation").describe_stacks(StackName="missing")
+    with pytest.raises(ClientError, match="At least one Resources member must be defined"):
+        deploy({}, update=True)

@@ -1,0 +1,215 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cdk_sagemaker_pytorch.local import LocalAws
+
+pytestmark = pytest.mark.local
+
+HANDLERS = """
+import json, os
+
+def model_fn(model_dir):
+    with open(os.path.join(model_dir, "bias.json")) as file:
+        return json.load(file)
+
+def input_fn(body, content_type):
+    return json.loads(body)
+
+def predict_fn(data, bias):
+    if data == "raise":
+        raise RuntimeError("cannot add that")
+    return sum(data) + bias
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction)
+"""
+
+
+@pytest.fixture
+def create_config(
+    aws: LocalAws, name: str, put_archive: Callable[..., str], sagemaker_role: str, inference_image: str
+) -> Callable[..., str]:
+    """Create a model that adds `bias` and an endpoint configuration for it; return the name of both."""
+
+    def create(bias: str, version: str, image: str = inference_image) -> str:
+        uri = put_archive(f"{version}/model.tar.gz", {"bias.json": bias, "code/inference.py": HANDLERS})
+        sagemaker, config = aws.client("sagemaker"), f"{name}-{version}"
+        sagemaker.create_model(
+            ModelName=config,
+            ExecutionRoleArn=sagemaker_role,
+            PrimaryContainer={
+                "Image": image,
+                "ModelDataUrl": uri,
+                "Environment": {
+                    "SAGEMAKER_PROGRAM": "inference.py",
+                    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                },
+            },
+        )
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": config,
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
+        return config
+
+    return create
+
+
+@pytest.fixture
+def settled(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
+    """Wait until the endpoint is not changing, and return its description."""
+
+    def look() -> dict[str, Any] | None:
+        endpoint: dict[str, Any] = aws.client("sagemaker").describe_endpoint(EndpointName=name)
+        return None if endpoint["EndpointStatus"] in ("Creating", "Updating") else endpoint
+
+    return lambda: dict(wait_for(look))
+
+
+@pytest.fixture
+def invoke(aws: LocalAws, name: str) -> Callable[[Any], Any]:
+    def send(data: Any) -> Any:
+        answer = aws.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=name,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=json.dumps(data),
+        )
+        assert answer["InvokedProductionVariant"] == "AllTraffic"
+        return json.loads(answer["Body"].read())
+
+    return send
+
+
+def test_an_endpoint_answers_is_updated_and_goes(
+    aws: LocalAws,
+    name: str,
+    create_config: Callable[..., str],
+    settled: Callable[[], dict[str, Any]],
+    invoke: Callable[[Any], Any],
+    children: Callable[[Path], list[str]],
+) -> None:
+    sagemaker = aws.client("sagemaker")
+    first = create_config("10", "v1")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=first)
+    with pytest.raises(ClientError, match="is not in service: Creating"):
+        invoke([1])
+    endpoint = settled()
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", first)
+    [variant] = endpoint["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 1
+    assert "pytorch-inference" in variant["DeployedImages"][0]["SpecifiedImage"]
+    assert invoke([1, 2]) == 13
+
+    with pytest.raises(ClientError, match="cannot add that") as failure:
+        invoke("raise")
+    assert failure.value.response["Error"]["Code"] == "ModelError"
+    assert failure.value.response["OriginalStatusCode"] == 500
+    assert "cannot add that" in failure.value.response["OriginalMessage"]
+
+    second = create_config("20", "v2")
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=second)
+    assert invoke([1, 2]) in (13, 23)  # the old version serves until the new one is ready
+    assert settled()["EndpointConfigName"] == second
+    assert invoke([1, 2]) == 23
+
+    broken = create_config("not json", "v3")
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=broken)
+    endpoint = settled()
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", second)
+    assert "did not pass the ping health check" in endpoint["FailureReason"]
+    assert "JSONDecodeError" in endpoint["FailureReason"]
+    assert invoke([1, 2]) == 23
+
+    folder = aws.directory / "endpoints" / name
+    assert children(folder)
+    sagemaker.delete_endpoint(EndpointName=name)
+    assert not children(folder)
+    assert list(folder.iterdir()) == []
+    with pytest.raises(ClientError, match=f"Endpoint {name} of account 123456789012 not found"):
+        invoke([1])
+    with pytest.raises(ClientError, match=f'Could not find endpoint "arn:aws:sagemaker:.*endpoint/{name}"'):
+        sagemaker.describe_endpoint(EndpointName=name)
+
+
+def test_fails_when_the_model_does_not_load(
+    aws: LocalAws,
+    name: str,
+    create_config: Callable[..., str],
+    settled: Callable[[], dict[str, Any]],
+    log_lines: Callable[[str], list[str]],
+) -> None:
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=create_config("{", "v1"))
+    endpoint = settled()
+    assert endpoint["EndpointStatus"] == "Failed"
+    assert "JSONDecodeError" in endpoint["FailureReason"]
+    assert "JSONDecodeError" in "\n".join(log_lines(f"/aws/sagemaker/Endpoints/{name}"))
+    with pytest.raises(ClientError, match="while it is Failed"):
+        sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-v1")
+    sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_fails_when_the_model_data_is_missing(
+    aws: LocalAws,
+    bucket: str,
+    name: str,
+    create_config: Callable[..., str],
+    settled: Callable[[], dict[str, Any]],
+) -> None:
+    config = create_config("1", "v1")
+    aws.client("s3").delete_object(Bucket=bucket, Key="v1/model.tar.gz")
+    aws.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=config)
+    endpoint = settled()
+    assert endpoint["EndpointStatus"] == "Failed"
+    assert f"Could not access model data at s3://{bucket}/v1/model.tar.gz" in endpoint["FailureReason"]
+    aws.client("sagemaker").delete_endpoint(EndpointName=name)
+
+
+def test_fails_when_the_image_is_not_known(
+    aws: LocalAws, name: str, create_config: Callable[..., str], settled: Callable[[], dict[str, Any]]
+) -> None:
+    config = create_config("1", "v1", image="123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1")
+    aws.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=config)
+    assert "cannot run '123456789012.dkr.ecr" in settled()["FailureReason"]
+    aws.client("sagemaker").delete_endpoint(EndpointName=name)
+
+
+def test_records_are_listed_described_tagged_and_deleted(
+    aws: LocalAws, name: str, create_config: Callable[..., str]
+) -> None:
+    sagemaker, config = aws.client("sagemaker"), create_config("1", "v1")
+    [model] = sagemaker.list_models(NameContains=name)["Models"]
+    assert model["ModelName"] == config
+    assert sagemaker.describe_model(ModelName=config)["PrimaryContainer"]["ModelDataUrl"].endswith(".tar.gz")
+    arn = sagemaker.describe_endpoint_config(EndpointConfigName=config)["EndpointConfigArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}])
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["b"])
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "2"}]
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        create_config("1", "v1")
+    sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    sagemaker.delete_model(ModelName=config)
+    assert sagemaker.list_endpoint_configs(NameContains=name)["EndpointConfigs"] == []
+    with pytest.raises(ClientError, match="Could not find model"):
+        sagemaker.delete_model(ModelName=config)
+
+
+def test_lists_have_pages(aws: LocalAws, name: str, create_config: Callable[..., str]) -> None:
+    for version in ("v1", "v2", "v3"):
+        create_config("1", version)
+    pages = (
+        aws.client("sagemaker")
+        .get_paginator("list_models")
+        .paginate(NameContains=name, SortBy="Name", SortOrder="Ascending", PaginationConfig={"PageSize": 2})
+    )
+    assert [[model["ModelName"][-2:] for model in page["Models"]] for page in pages] == [["v1", "v2"], ["v3"]]

@@ -1,0 +1,227 @@
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cdk_sagemaker_pytorch.local import LocalAws
+
+pytestmark = pytest.mark.local
+
+ALL_OF_SAGEMAKER = {"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}
+
+
+def sdk(action: str, arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a task state of an AWS SDK integration that ends the machine."""
+    resource = f"arn:aws:states:::aws-sdk:{action}"
+    return {"Type": "Task", "Resource": resource, "Arguments": arguments, "End": True} | more
+
+
+def test_jsonata_assigns_chooses_and_outputs(execute: Callable[..., Any]) -> None:
+    states = {
+        "Start": {
+            "Type": "Pass",
+            "Assign": {"version": "{% 'v-' & $states.input.number %}", "text": '"quoted" \\ {% $nothing %}'},
+            "Output": "{% {'numbers': $range(1, 3, 1), 'none': null} %}",
+            "Next": "Choose",
+        },
+        "Choose": {
+            "Type": "Choice",
+            "Choices": [
+                {"Condition": "{% $states.input.none = null and $version = 'v-7' %}", "Next": "Each"}
+            ],
+            "Default": "Wrong",
+        },
+        "Each": {
+            "Type": "Map",
+            "Items": "{% $states.input.numbers %}",
+            "ItemProcessor": {
+                "StartAt": "Square",
+                "States": {
+                    "Square": {"Type": "Pass", "Output": "{% $states.input * $states.input %}", "End": True}
+                },
+            },
+            "Output": "{% {'squares': $states.result, 'version': $version, 'text': $text} %}",
+            "End": True,
+        },
+        "Wrong": {"Type": "Fail"},
+    }
+    execution = execute(states, execution_input={"number": 7})
+    assert execution["status"] == "SUCCEEDED"
+    assert json.loads(execution["output"]) == {
+        "squares": [1, 4, 9],
+        "version": "v-7",
+        "text": '"quoted" \\ {% $nothing %}',
+    }
+
+
+def test_the_context_object_is_complete(execute: Callable[..., Any], name: str) -> None:
+    states = {"Show": {"Type": "Pass", "Output": "{% $states.context %}", "End": True}}
+    execution = execute(states, execution_input={"a": 1})
+    context = json.loads(execution["output"])
+    assert context["Execution"] == {
+        "Id": execution["executionArn"],
+        "Name": execution["name"],
+        "Input": {"a": 1},
+        "RoleArn": f"arn:aws:iam::123456789012:role/{name}-states",
+        "StartTime": context["Execution"]["StartTime"],
+        "RedriveCount": 0,
+    }
+    assert context["StateMachine"] == {"Id": execution["stateMachineArn"], "Name": name}
+    assert (context["State"]["Name"], context["State"]["RetryCount"]) == ("Show", 0)
+    for time in (context["Execution"]["StartTime"], context["State"]["EnteredTime"]):
+        assert time.endswith("Z")
+        assert abs(dt.datetime.fromisoformat(time) - execution["startDate"]) < dt.timedelta(seconds=60)
+
+
+def test_fails_when_an_expression_has_no_value(execute: Callable[..., Any]) -> None:
+    execution = execute({"Ask": {"Type": "Pass", "Output": "{% $states.input.missing %}", "End": True}})
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.QueryEvaluationError")
+    assert "'$states.input.missing' returned nothing (undefined)" in execution["cause"]
+
+
+def test_jsonpath_machines_run_too(execute: Callable[..., Any]) -> None:
+    states = {"Make": {"Type": "Pass", "Parameters": {"name.$": "States.Format('x-{}', $.n)"}, "End": True}}
+    execution = execute(states, execution_input={"n": 3}, language="JSONPath")
+    assert json.loads(execution["output"]) == {"name": "x-3"}
+
+
+def test_errors_of_sdk_integrations_have_their_names_on_aws(execute: Callable[..., Any]) -> None:
+    caught = {"Type": "Pass", "Output": "{% $states.input %}", "End": True}
+    catch = [{"ErrorEquals": ["SageMaker.SageMakerException"], "Next": "Caught"}]
+    find = sdk("sagemaker:describeEndpoint", {"EndpointName": "missing"}, Catch=catch)
+    execution = execute({"Find": find, "Caught": caught}, ALL_OF_SAGEMAKER)
+    error = json.loads(execution["output"])
+    assert error["Error"] == "SageMaker.SageMakerException"
+    assert error["Cause"].startswith('Could not find endpoint "arn:aws:sagemaker:us-east-1:123456789012:')
+    assert "Service: SageMaker, Status Code: 400" in error["Cause"]
+
+
+def test_sdk_results_are_json(
+    aws: LocalAws, execute: Callable[..., Any], train: Callable[..., Any], name: str
+) -> None:
+    train("pass")
+    task = sdk(
+        "sagemaker:describeTrainingJob",
+        {"TrainingJobName": name},
+        Output={
+            "epochs": "{% $states.result.HyperParameters.epochs %}",
+            "created": "{% $states.result.CreationTime %}",
+        },
+    )
+    output = json.loads(execute({"Describe": task}, ALL_OF_SAGEMAKER)["output"])
+    assert output["epochs"] == "2"
+    assert dt.datetime.fromisoformat(output["created"]).tzinfo is not None
+
+
+def test_names_of_parameters_and_results_are_capitalised(execute: Callable[..., Any], name: str) -> None:
+    states = {
+        "Make": sdk("cloudwatchlogs:createLogGroup", {"LogGroupName": name}) | {"Next": "List"},
+        "List": sdk("cloudwatchlogs:describeLogGroups", {"LogGroupNamePrefix": name})
+        | {"Output": "{% $states.result.LogGroups[0].LogGroupName %}"},
+    }
+    del states["Make"]["End"]
+    execution = execute(states, {"Effect": "Allow", "Action": "logs:*", "Resource": "*"})
+    assert execution["output"] in (name, json.dumps(name))
+
+
+@pytest.fixture
+def training_arguments(
+    put_archive: Callable[..., str], bucket: str, name: str, sagemaker_role: str, training_image: str
+) -> Callable[[str], dict[str, Any]]:
+    def build(script: str) -> dict[str, Any]:
+        uri = put_archive("sourcedir.tar.gz", {"train.py": script})
+        return {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": {"TrainingImage": training_image, "TrainingInputMode": "File"},
+            "RoleArn": sagemaker_role,
+            "HyperParameters": {
+                "sagemaker_program": json.dumps("train.py"),
+                "sagemaker_submit_directory": json.dumps(uri),
+            },
+            "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/out"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        }
+
+    return build
+
+
+def training_state(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    resource = "arn:aws:states:::sagemaker:createTrainingJob.sync"
+    return {"Type": "Task", "Resource": resource, "Arguments": arguments, "End": True} | more
+
+
+TRAINING_STATEMENTS = [
+    ALL_OF_SAGEMAKER,
+    {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"},
+]
+
+
+def test_create_training_job_sync_waits_for_the_job(
+    execute: Callable[..., Any], training_arguments: Callable[[str], Any], name: str, bucket: str
+) -> None:
+    execution = execute({"Train": training_state(training_arguments("pass"))}, *TRAINING_STATEMENTS)
+    assert execution["status"] == "SUCCEEDED", execution
+    job = json.loads(execution["output"])
+    assert (job["TrainingJobName"], job["TrainingJobStatus"]) == (name, "Completed")
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{bucket}/out/{name}/output/model.tar.gz"
+    assert isinstance(job["CreationTime"], int)
+
+
+def test_fails_with_the_job_when_the_job_fails(
+    execute: Callable[..., Any], training_arguments: Callable[[str], Any]
+) -> None:
+    state = training_state(training_arguments("raise SystemExit('no data left')"))
+    execution = execute({"Train": state}, *TRAINING_STATEMENTS)
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.TaskFailed")
+    cause = json.loads(execution["cause"])
+    assert cause["TrainingJobStatus"] == "Failed"
+    assert "no data left" in cause["FailureReason"]
+
+
+def test_fails_when_the_role_may_not_create_the_job(
+    execute: Callable[..., Any], training_arguments: Callable[[str], Any]
+) -> None:
+    statements = [ALL_OF_SAGEMAKER]  # no iam:PassRole
+    execution = execute({"Train": training_state(training_arguments("pass"))}, *statements)
+    assert (execution["status"], execution["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
+    assert "is not authorized to perform: iam:PassRole" in execution["cause"]
+
+
+def test_stopping_an_execution_stops_its_job(
+    aws: LocalAws,
+    execute: Callable[..., Any],
+    training_arguments: Callable[[str], Any],
+    name: str,
+    wait_for: Callable[..., Any],
+) -> None:
+    state = training_state(training_arguments("import time\ntime.sleep(600)"))
+    execution = execute({"Train": state}, *TRAINING_STATEMENTS, wait=False)
+    sagemaker, machines = aws.client("sagemaker"), aws.client("stepfunctions")
+    wait_for(lambda: sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"])
+    machines.stop_execution(executionArn=execution["executionArn"])
+    status = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
+    wait_for(lambda: status() == "Stopped")
+    assert machines.describe_execution(executionArn=execution["executionArn"])["status"] == "ABORTED"
+
+
+def test_a_task_that_times_out_stops_its_job(
+    aws: LocalAws,
+    execute: Callable[..., Any],
+    training_arguments: Callable[[str], Any],
+    name: str,
+    wait_for: Callable[..., Any],
+) -> None:
+    state = training_state(training_arguments("import time\ntime.sleep(600)"), TimeoutSeconds=1)
+    execution = execute({"Train": state}, *TRAINING_STATEMENTS)
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Timeout")
+    status = lambda: aws.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
+    wait_for(lambda: status() == "Stopped")
+
+
+def test_fails_when_an_integration_does_not_exist(execute: Callable[..., Any]) -> None:
+    state = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createWish", "End": True}
+    with pytest.raises(Exception, match="not recognized"):
+        execute({"Wish": state})
