@@ -1,8 +1,7 @@
 """The chain of handlers as a Ray Serve application, for the Ray Serve container.
 
 Set ``SM_RAYSERVE_APP`` to ``cdk_sagemaker_pytorch_serving.ray_application:app``; ``POST /`` answers a
-request.
-The environment variables that it reads are in `ray_settings`.
+request. `ray_settings` lists the environment variables that set it up.
 
 Ray Serve's own health check, which is the container's ``/ping``, passes from the moment that an application
 is deployed, and goes on passing when its replicas fail. So the model is loaded once in a process of its own

@@ -19,7 +19,6 @@
     Requests that are predicted together, see `HandlerChain.invoke_batch`. Defaults to 1, no batching.
 ``CDK_SAGEMAKER_PYTORCH_BATCH_WAIT_SECONDS``
     How long a request waits for others to share its batch. Defaults to 0.01.
-
 ``CDK_SAGEMAKER_PYTORCH_CHECK_MODEL``
     ``false`` deploys without loading the model once beforehand. Defaults to true.
 """

@@ -173,8 +173,12 @@ def test_layers_are_on_the_path(
 
 
 def test_a_function_that_is_no_python_is_not_run(
-    aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
+    aws: LocalAws,
+    create: Callable[..., str],
+    invoke: Callable[..., Any],
+    name: str,
+    wait_for: Callable[..., Any],
 ) -> None:
     create("exports.handler = async () => 1", Runtime="nodejs22.x")
     assert invoke() == (None, None)
-    assert f"function {name} not run" in (aws.logs_directory / "server.log").read_text()
+    wait_for(lambda: f"function {name} not run" in (aws.logs_directory / "server.log").read_text())

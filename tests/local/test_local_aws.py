@@ -164,7 +164,9 @@ def test_by_hand_a_port_in_use_is_a_clear_error(aws: LocalAws) -> None:
     assert run.stderr.startswith(f"error: port {port} cannot be used")
 
 
-def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(aws: LocalAws, tmp_path: Path) -> None:
+def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
+    aws: LocalAws, tmp_path: Path, wait_for: Callable[..., Any]
+) -> None:
     (tmp_path / "app.py").write_text(APP)
 
     def synthesize(version: str) -> Path:
@@ -190,7 +192,8 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(aws: LocalAws,
 
     aws.destroy(second)
     assert outputs["BucketName"] not in str(s3.list_buckets()["Buckets"])
-    assert "Custom::S3AutoDeleteObjects" in (aws.logs_directory / "server.log").read_text()
+    log = aws.logs_directory / "server.log"
+    wait_for(lambda: "Delete of custom resource BucketAutoDeleteObjects" in log.read_text())
 
 
 def test_fails_when_the_app_is_not_synthesized(aws: LocalAws, tmp_path: Path) -> None:

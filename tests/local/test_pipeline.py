@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,8 +19,17 @@ from cdk_sagemaker_pytorch.local import LocalAws
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
 
+ROOT = Path(__file__).parents[2]
 APP = Path(__file__).parent / "apps" / "pipelines.py"
 SAMPLES = np.array([[0.1, 0.9], [0.9, 0.1], [0.2, 0.7], [0.8, 0.3]], dtype=np.float32)
+
+
+def readme_blocks(text: str) -> list[str]:
+    """The README's blocks that run on the local AWS and hold a text."""
+    blocks = re.findall(
+        r"<!-- runs on the local AWS -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    return [block for block in blocks if text in block]
 
 
 class Deployed:
@@ -111,6 +121,17 @@ def test_an_execution_trains_and_serves(deployed: Deployed, first: dict[str, Any
     assert first["model_data_url"].endswith("/model.tar.gz")
 
 
+def test_the_readme_predicts(
+    deployed: Deployed, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in deployed.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    (block,) = readme_blocks("import Predictor")
+    variables: dict[str, Any] = {"endpoint_name": first["endpoint_name"], "samples": SAMPLES}
+    exec(block, variables)  # noqa: S102 - it is our own README
+    assert variables["scores"].shape == (4, 2)
+
+
 def test_retraining_on_other_data_changes_the_predictions(deployed: Deployed, first: dict[str, Any]) -> None:
     bucket = deployed.outputs["DataBucket"]
     second = deployed.succeed(
@@ -198,3 +219,11 @@ def test_destroying_the_stack_leaves_nothing(deployed: Deployed, first: dict[str
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
     assert sagemaker.list_models()["Models"] == []
+
+
+def test_the_readme_starts_a_local_aws(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (block,) = readme_blocks("import LocalAws")
+    variables: dict[str, Any] = {}
+    exec(block, variables)  # noqa: S102 - it is our own README
+    assert variables["machine"]["status"] == "ACTIVE"

@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError
 
 from .server_state import client, settings
 
-_FLUSH_SECONDS = 0.5
+_FLUSH_SECONDS = 0.2
 
 
 class LogStream:
-    """A log stream in CloudWatch Logs of the local AWS; lines arrive there within half a second.
+    """A log stream in CloudWatch Logs of the local AWS; lines arrive there within a moment.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def _role_client(region: str, service: str, state_credentials: Any = None) -> An
 
 
 def _text_of(parser_rule_context: Any) -> str | None:
-    """Decode a string of a definition as the JSON it is; moto leaves escapes such as `\\"` in some of them."""
+    """Decode a string of a definition as the JSON it is; moto leaves the escapes in some of them."""
     text: str = parser_rule_context.getText()
     if text == "null":
         return None
