@@ -40,7 +40,7 @@ def draw_learning_curve(path: Path, history: list[dict[str, float]]) -> None:
             axes.set_ylabel(name)
         values = [metrics[name] for metrics in history]
         lines += axes.plot(epochs, values, color=f"C{len(lines)}", label=name)
-    losses.legend(handles=lines)
+    losses.legend(handles=lines, loc="center right")
     losses.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=100)

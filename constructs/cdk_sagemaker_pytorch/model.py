@@ -20,6 +20,7 @@ from .model_data import ModelData
 from .model_packager import ModelPackager
 from .problems import Problems
 from .pytorch_image import PyTorchImage
+from .script_annotations import annotate_inference_script
 from .source_code import SourceCode
 
 __all__ = ["PyTorchModel"]
@@ -123,6 +124,13 @@ class PyTorchModel(Construct):
             if source_code is not None:
                 archive = source_code.bind_inference(
                     self, "SourceCode", with_handlers=ships_handlers(self.framework_version)
+                )
+                annotate_inference_script(
+                    self,
+                    source_code,
+                    framework_version=self.framework_version,
+                    accelerator_type=accelerator_type,
+                    py_version=py_version,
                 )
                 has_handlers = archive.has_handlers
                 archive.grant_read(packager)

@@ -10,8 +10,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from .lambda_bundling import bundled_function
 from .problems import Problems
-from .shipped_assets import shipped_function
 from .task_state import TaskState, integration_arn
 
 __all__ = ["ModelPackager"]
@@ -90,7 +90,7 @@ class ModelPackager(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=architecture,
             handler="index.handler",
-            code=shipped_function("model_packager"),
+            code=bundled_function(self, "model_packager", architecture=architecture, python_version="3.13"),
             memory_size=memory_size,
             timeout=timeout,
             log_group=logs.LogGroup(

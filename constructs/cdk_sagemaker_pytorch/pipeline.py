@@ -28,6 +28,7 @@ from .names import RUN_SUFFIX, name_prefix
 from .problems import Problems
 from .production_variant import ProductionVariant
 from .pytorch_image import PyTorchImage
+from .script_annotations import annotate_inference_script
 from .source_code import SourceCode
 from .task_state import TaskState, integration_arn
 from .training_job import PyTorchTrainingJob
@@ -172,8 +173,10 @@ class PyTorchPipeline(Construct):
         grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")
 
         artifacts = training_job.output_bucket
-        archive = (source_code or default_inference_code(accelerator_type)).bind_inference(
-            self, "SourceCode", with_handlers=ships_handlers(version)
+        inference_code = source_code or default_inference_code(accelerator_type)
+        archive = inference_code.bind_inference(self, "SourceCode", with_handlers=ships_handlers(version))
+        annotate_inference_script(
+            self, inference_code, framework_version=version, accelerator_type=accelerator_type
         )
         archive.grant_read(self.packager)
         training_job.grant_read_output(self.packager)

@@ -36,7 +36,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 def collect_files(
-    folder: Path, *, is_excluded: Callable[[Path], bool] = lambda path: False
+    folder: Path, *, is_excluded: Callable[[str, bool], bool] = lambda name, is_folder: False
 ) -> dict[str, Path]:
     """Files below a folder, by their path inside it.
 
@@ -48,8 +48,9 @@ def collect_files(
     folder : Path
         The folder.
     is_excluded : callable, optional
-        Says which files and folders to leave out, besides `ALWAYS_EXCLUDED` and ``*.pyc``.
-        Defaults to none.
+        Says of a slash-separated relative path, and of whether it is a folder, if it is left out,
+        besides `ALWAYS_EXCLUDED` and ``*.pyc``; a folder that is left out is not entered. Defaults
+        to none.
 
     Returns
     -------
@@ -57,20 +58,30 @@ def collect_files(
         Slash-separated relative path to file, sorted.
     """
     found: dict[str, Path] = {}
-    pending = [(folder, frozenset({folder.resolve()}))]
+    pending = [("", str(folder), frozenset({_identity(folder)}))]
     while pending:
-        current, parents = pending.pop()
-        for entry in os.scandir(current):
-            path = Path(entry.path)
-            if entry.name in ALWAYS_EXCLUDED or entry.name.endswith(".pyc") or is_excluded(path):
-                continue
-            if entry.is_dir():
-                real = path.resolve()
-                if real not in parents:
-                    pending.append((path, parents | {real}))
-            elif entry.is_file():
-                found[path.relative_to(folder).as_posix()] = path
+        prefix, current, parents = pending.pop()
+        with os.scandir(current) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                is_folder = entry.is_dir()
+                if entry.name in ALWAYS_EXCLUDED or entry.name.endswith(".pyc"):
+                    continue
+                if is_excluded(name, is_folder):
+                    continue
+                if is_folder:
+                    identity = _identity(entry.path)
+                    if identity not in parents:
+                        pending.append((f"{name}/", entry.path, parents | {identity}))
+                elif entry.is_file():
+                    found[name] = Path(entry.path)
     return dict(sorted(found.items()))
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    """Tell folders apart, by whatever path they are reached."""
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def write_archive(files: Mapping[str, Path], archive: Path) -> str:

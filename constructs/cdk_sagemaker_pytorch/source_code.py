@@ -1,24 +1,34 @@
 """A script and what belongs to it, shipped as the sourcedir.tar.gz that the containers open."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aws_cdk import IgnoreStrategy
+from aws_cdk import Stage
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from .archive_cache import FileState, archive_key, file_states, pack
+from .exclude_patterns import ExcludePatterns
 from .problems import Problems
 from .shipped_assets import shipped_asset
-from .source_archive import collect_files, write_archive
+from .source_archive import collect_files
 
 __all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode"]
 
 SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
 """Name under which the library's own handlers lie beside an inference script."""
+
+_MOST_TRAINING_BYTES = 1024**3
+# The model packager holds the code in memory, and refuses more.
+_MOST_INFERENCE_BYTES = 128 * 1024**2
+_SHOWN_FILES = 5
+
+# Archives that this process has staged, by output folder and archive key: digest and file.
+_staged: dict[tuple[str, str], tuple[str, Path]] = {}
 
 
 @dataclass(frozen=True)
@@ -99,14 +109,15 @@ class SourceCode:
             Further files and directories; copied beside the script for training and into
             ``code/lib`` for inference. Defaults to none.
         exclude : sequence of str, optional
-            Patterns as in a ``.gitignore``, relative to `source_dir`. Defaults to none; caches
-            (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
+            Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none;
+            caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
             environments (``.venv``) are always left out.
 
         Raises
         ------
         ConfigurationError
-            When a path does not exist or is of the wrong kind, or two dependencies share a name.
+            When a path does not exist or is of the wrong kind, two dependencies share a name, or a
+            pattern cannot be understood.
         """
         directory = Path(source_dir).absolute()
         problems = Problems("SourceCode")
@@ -120,6 +131,10 @@ class SourceCode:
         names = [path.name for path in paths]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.add(f"dependencies must have different names, got {name} twice")
+        try:
+            ExcludePatterns(exclude)
+        except ValueError as error:
+            problems.add(f"exclude must be patterns as in a .gitignore, got {error}")
         problems.raise_if_any()
         return cls(
             entry_point=Path(entry_point).as_posix(),
@@ -193,7 +208,13 @@ class SourceCode:
     @property
     def has_requirements(self) -> bool:
         """Whether a requirements.txt ships at the top; not known, so False, for source code in S3."""
-        return "requirements.txt" in self._own_files()
+        name = "requirements.txt"
+        return (
+            self._source_dir is not None
+            and not self._is_single_file
+            and (self._source_dir / name).is_file()
+            and not ExcludePatterns(self._exclude).excludes(name, False)
+        )
 
     def bind_training(self, scope: Construct, construct_id: str) -> SourceArchive:
         """Ship the source code for a training job.
@@ -208,9 +229,12 @@ class SourceCode:
         Raises
         ------
         ConfigurationError
-            When a dependency would replace a file of `source_dir`.
+            When a dependency would replace a file of `source_dir`, or all files together are larger
+            than 1 GiB.
         """
-        return self._bind(scope, construct_id, lambda: self._with_dependencies(""), has_handlers=False)
+        if self._bucket is not None:
+            return self._in_s3(self._bucket)
+        return self._bind(scope, construct_id, self._with_dependencies(""), most_bytes=_MOST_TRAINING_BYTES)
 
     def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
         """Ship the source code for an endpoint.
@@ -227,43 +251,43 @@ class SourceCode:
         Raises
         ------
         ConfigurationError
-            When a dependency would replace a file of `source_dir`.
+            When a dependency would replace a file of `source_dir`, or all files together are larger
+            than 128 MiB, the most that the model packager takes.
         """
+        if self._bucket is not None:
+            return self._in_s3(self._bucket)
+        files = self._with_dependencies("lib/")
+        if with_handlers:
+            serving = collect_files(shipped_asset("inference_assets", "serving"))
+            files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+        archive = self._bind(scope, construct_id, files, most_bytes=_MOST_INFERENCE_BYTES)
+        return replace(archive, has_handlers=with_handlers)
 
-        def files() -> Mapping[str, Path]:
-            files = self._with_dependencies("lib/")
-            if with_handlers:
-                serving = collect_files(shipped_asset("inference_assets", "serving"))
-                files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
-            return files
-
-        return self._bind(scope, construct_id, files, has_handlers=with_handlers)
+    def _in_s3(self, bucket: s3.IBucket) -> SourceArchive:
+        return SourceArchive(bucket, self._object_key, self.entry_point)
 
     def _bind(
-        self,
-        scope: Construct,
-        construct_id: str,
-        files: Callable[[], Mapping[str, Path]],
-        *,
-        has_handlers: bool,
+        self, scope: Construct, construct_id: str, files: Mapping[str, Path], *, most_bytes: int
     ) -> SourceArchive:
-        if self._bucket is not None:
-            return SourceArchive(self._bucket, self._object_key, self.entry_point)
+        states = file_states(files)
+        _check_size(states, most_bytes)
+        output = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr]  # every construct has a stage
+        key = (str(output), archive_key(states))
+        digest, staged = _staged.get(key, ("", Path()))
         with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "sourcedir.tar.gz"
-            digest = write_archive(files(), archive)
+            archive = staged if staged.is_file() else Path(folder) / "sourcedir.tar.gz"
+            if archive is not staged:
+                digest = pack(files, states, archive)
             asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
-        return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point, has_handlers)
+        _staged[key] = (digest, output / asset.asset_path)
+        return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
     def _own_files(self) -> dict[str, Path]:
         if self._source_dir is None:
             return {}
         if self._is_single_file:
             return {self.entry_point: self._source_dir / self.entry_point}
-        if not self._exclude:
-            return collect_files(self._source_dir)
-        ignore = IgnoreStrategy.git(str(self._source_dir), list(self._exclude))
-        return collect_files(self._source_dir, is_excluded=lambda path: ignore.ignores(str(path)))
+        return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
 
     def _with_dependencies(self, folder: str) -> dict[str, Path]:
         files = self._own_files()
@@ -286,3 +310,22 @@ class SourceCode:
                 files[folder + name] = path
         problems.raise_if_any()
         return files
+
+
+def _check_size(states: Sequence[FileState], most_bytes: int) -> None:
+    """Refuse what is too large before any of it is read."""
+    total = sum(state.size for state in states)
+    biggest = sorted(states, key=lambda state: state.size, reverse=True)[:_SHOWN_FILES]
+    shown = ", ".join(f"{state.name} ({_mebibytes(state.size)})" for state in biggest)
+    problems = Problems("SourceCode")
+    problems.check(
+        total <= most_bytes,
+        f"source code must be at most {_mebibytes(most_bytes)} before compression, got"
+        f" {_mebibytes(total)} in {len(states)} files, the biggest {shown}: exclude what the script does"
+        " not need, and give data as a channel and models as model data",
+    )
+    problems.raise_if_any()
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB"

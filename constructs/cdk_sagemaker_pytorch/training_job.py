@@ -19,6 +19,7 @@ from .framework_version import FrameworkVersion
 from .names import RUN_SUFFIX, name_prefix
 from .problems import Problems
 from .pytorch_image import PyTorchImage
+from .script_annotations import annotate_training_script
 from .source_code import SourceCode
 from .task_state import TaskState, integration_arn
 from .training_input import TrainingInput
@@ -174,6 +175,14 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         archive = self.source_code.bind_training(self, "SourceCode")
         image_config = (image or PyTorchImage.training(self.framework_version, py_version=py_version)).bind(
             self, instance_type=instance_type
+        )
+        annotate_training_script(
+            self,
+            self.source_code,
+            hyperparameters=hyperparameters or {},
+            channels=self.inputs,
+            framework_version=self.framework_version,
+            py_version=py_version,
         )
         output_uri = self.output_bucket.s3_url_for_object(output_prefix)
 

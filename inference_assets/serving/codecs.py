@@ -9,7 +9,9 @@ import json
 import math
 import os
 import re
-from typing import Any, Callable, NamedTuple
+import struct
+from itertools import chain
+from typing import Any, Callable, NamedTuple, Union
 
 import numpy as np
 
@@ -28,6 +30,7 @@ except ImportError:  # it is optional
     orjson = None
 
 Array = Any  # np.ndarray, whose type parameters differ between numpy 1 and 2
+Body = Union[bytes, bytearray, str]
 
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 
@@ -64,7 +67,7 @@ class Limits(NamedTuple):
 DEFAULT_LIMITS = Limits()
 
 
-def decode(body: bytes | bytearray | str, content_type: str | None, limits: Limits = DEFAULT_LIMITS) -> Array:
+def decode(body: Body, content_type: str | None, limits: Limits = DEFAULT_LIMITS) -> Array:
     """Read a body into an array.
 
     Parameters
@@ -104,7 +107,7 @@ def decode(body: bytes | bytearray | str, content_type: str | None, limits: Limi
         raise UnsupportedContentTypeError(f"charset of {media_type.name} must be utf-8, got {charset!r}")
     if len(body) > limits.max_bytes:
         raise BodyTooLargeError(f"the body must have at most {limits.max_bytes} bytes, got {len(body)}")
-    array = decoder(body.encode("utf-8") if isinstance(body, str) else body, limits)
+    array = decoder(body, limits)
     if array.ndim > limits.max_dimensions:
         raise MalformedBodyError(
             f"the array must have at most {limits.max_dimensions} dimensions, got {array.ndim}"
@@ -179,13 +182,13 @@ def _place(index: tuple[int, ...]) -> str:
 # ---------------------------------------------------------------------------------------------------- JSON
 
 
-def _decode_json(body: bytes | bytearray, limits: Limits) -> Array:
+def _decode_json(body: Body, limits: Limits) -> Array:
     try:
         # orjson knows no NaN.
         if orjson is not None and not limits.allow_non_finite:
             data = orjson.loads(body)
         else:
-            data = json.loads(body.decode("utf-8-sig"))
+            data = json.loads(body if isinstance(body, str) else body.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError(f"the body is not JSON: {error}") from None
     if not isinstance(data, list):
@@ -195,19 +198,40 @@ def _decode_json(body: bytes | bytearray, limits: Limits) -> Array:
         raise MalformedBodyError(
             f"the list must be nested at most {limits.max_dimensions} deep, got {len(shape)}"
         )
-    try:
-        array = np.array(data)
-        if array.dtype.kind == "O":  # integers of more than 64 bits
-            array = np.array(data, dtype=np.float64) if _all_integers(array) else array
-    except (ValueError, OverflowError):
-        array = None
-    if array is None or array.dtype.kind not in "biuf" or array.shape != shape:
+    array = _floats(data, shape)
+    if array is None:
+        array = _numbers(data)
+    if array is None or array.shape != shape:
         raise MalformedBodyError(_json_mistake(data, shape, ()) or "the numbers of the body are out of range")
     return array
 
 
-def _all_integers(array: Array) -> bool:
-    return all(isinstance(item, int) for item in array.reshape(-1))
+def _floats(data: list[Any], shape: tuple[int, ...]) -> Array | None:
+    """Turn nested lists that start with a float into float64, several times as fast as numpy does."""
+    lists = [data]
+    for size in shape[:-1]:
+        if any(type(item) is not list or len(item) != size for item in lists):
+            return None
+        lists = list(chain.from_iterable(lists))
+    if 0 in shape or type(lists[0][0]) is not float:
+        return None
+    pack = struct.Struct(f"{shape[-1]}d").pack
+    try:
+        # Refuses all but numbers, and rows of another length.
+        return np.frombuffer(bytearray().join([pack(*item) for item in lists])).reshape(shape)
+    except (struct.error, TypeError, OverflowError):
+        return None
+
+
+def _numbers(data: list[Any]) -> Array | None:
+    """Turn nested lists into an array of the dtype of their numbers."""
+    try:
+        array = np.array(data)
+        if array.dtype.kind == "O" and all(isinstance(item, int) for item in array.reshape(-1)):
+            array = np.array(data, dtype=np.float64)  # integers of more than 64 bits
+    except (ValueError, OverflowError):
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _leading_shape(data: Any) -> tuple[int, ...]:
@@ -276,9 +300,9 @@ _NUMBER = re.compile(
 )
 
 
-def _decode_csv(body: bytes | bytearray, limits: Limits) -> Array:
+def _decode_csv(body: Body, limits: Limits) -> Array:
     try:
-        text = body.decode("utf-8-sig")
+        text = body if isinstance(body, str) else body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     lines = text.replace("\r\n", "\n").split("\n")
@@ -333,8 +357,8 @@ _NPY_SHAPE = re.compile(rb"""['"]shape['"]\s*:\s*\(([\dL,\s]*)\)""")
 _NPY_DESCR = re.compile(rb"""['"]descr['"]\s*:\s*(.{1,60})""", re.DOTALL)
 
 
-def _decode_npy(body: bytes | bytearray, limits: Limits) -> Array:
-    if body[:6] != b"\x93NUMPY" or len(body) < 12:
+def _decode_npy(body: Body, limits: Limits) -> Array:
+    if isinstance(body, str) or body[:6] != b"\x93NUMPY" or len(body) < 12:
         raise MalformedBodyError("the body is not NPY: it does not start with the magic string \\x93NUMPY")
     width = 2 if body[6] == 1 else 4
     start = 8 + width + int.from_bytes(body[8 : 8 + width], "little")
@@ -382,7 +406,7 @@ def _encode_npy(array: Array, limits: Limits) -> bytes:
     )
 
 
-_DECODERS: dict[str, Callable[[bytes | bytearray, Limits], Array]] = {
+_DECODERS: dict[str, Callable[[Body, Limits], Array]] = {
     JSON: _decode_json,
     CSV: _decode_csv,
     NPY: _decode_npy,

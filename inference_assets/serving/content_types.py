@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple, Sequence
 
 from .errors import NotAcceptableError, UnsupportedContentTypeError
@@ -61,6 +62,7 @@ def parse_media_type(text: str) -> MediaType | None:
     return MediaType(match.group(1).lower(), parameters)
 
 
+@lru_cache(maxsize=128)
 def content_type_of(header: str | None) -> MediaType:
     """Read a Content-Type header.
 

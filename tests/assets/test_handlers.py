@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -260,7 +262,10 @@ def test_a_mistake_of_the_server_is_not_the_callers(message):
     ],
 )
 def test_output_fn_writes_tensors_arrays_and_lists(prediction):
-    assert output_fn(prediction, "application/json") == (b"[[1.0, 2.0]]", "application/json")
+    body, content_type = output_fn(prediction, "application/json")
+
+    assert json.loads(body) == [[1.0, 2.0]]
+    assert content_type == "application/json"
 
 
 @pytest.mark.parametrize("prediction", [{"a": 1}, (torch.ones(1), torch.ones(2)), "text", None])

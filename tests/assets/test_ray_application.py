@@ -57,39 +57,30 @@ def test_requests_that_come_together_are_predicted_together(ray_serve, model_fol
     assert [float(answer[2].split(b",")[0]) for answer in answers] == [8.0] * 8
 
 
-def test_the_caller_learns_what_is_wrong(ray_serve, model_folder, npy):
+def test_statuses_tell_mistakes_apart(ray_serve, model_folder, npy):
     (model_folder / "code" / "inference.py").write_text(
         "import threading\n"
-        "def transform_fn(model, body, content_type, accept, context):\n"
-        "    if body == 'wait':\n"
+        "import torch\n"
+        "def predict_fn(data, model, context):\n"
+        "    if data.sum() < 0:\n"
         "        threading.Event().wait(3)\n"
-        "    return context.get_request_header(0, 'X-Trace')\n"
+        "    return torch.tensor([float(context.get_request_header(0, 'X-Trace'))])\n"
     )
+    kinds = {
+        "content_type": "application/json",
+        "accept": "text/csv;q=0.5, application/x-npy",
+        "x_trace": "7",
+    }
     settings = {"RAYSERVE_BACKEND_TIMEOUT": "0.5", "CDK_SAGEMAKER_PYTORCH_THREADS": "2"}
     with ray_serve(**settings) as server:
-        slow = post(server, b"wait", content_type="text/csv")
-        fast = post(server, b"go", content_type="text/csv", x_trace="7")
-        got = post(server, None)
+        assert post(server, b"[1]", **kinds) == (200, "application/x-npy", npy(np.float32([7])))
+        assert post(server, b"[", **kinds)[0] == 400
+        assert post(server, b"[1]", **{**kinds, "content_type": "text/html"})[0] == 415
+        assert post(server, b"[1]", **{**kinds, "accept": "image/png"})[0] == 406
+        assert post(server, b"[1]", **{**kinds, "x_trace": "x"})[0] == 500
+        assert post(server, b"[-1]", **kinds) == (504, "text/plain", b"no answer within 0.5 s")
+        assert post(server, None)[0] == 405
         assert server.ping()
-
-    assert slow == (504, "text/plain", b"no answer within 0.5 s")
-    assert fast == (200, "application/json", b"7")
-    assert got[0] == 405
-
-
-def test_the_defaults_tell_mistakes_apart(ray_serve, npy):
-    requests = [
-        (npy(np.zeros((2, 64))), "application/x-npy", "text/csv;q=0.5, application/x-npy", 200),
-        (b"[", "application/json", "*/*", 400),
-        (b"[1]", "application/json", "*/*", 400),
-        (b"[1]", "text/html", "*/*", 415),
-        (npy(np.zeros((2, 64))), "application/x-npy", "image/png", 406),
-    ]
-    with ray_serve() as server:
-        answers = [post(server, body, content_type=kind, accept=accept) for body, kind, accept, _ in requests]
-
-    assert [answer[0] for answer in answers] == [status for *_, status in requests]
-    assert answers[0][1] == "application/x-npy"
 
 
 def test_fails_when_the_model_does_not_load_and_is_never_healthy(ray_serve, model_folder):

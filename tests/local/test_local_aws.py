@@ -51,9 +51,23 @@ app.synth()
 """
 
 PARENT = """
-import sys, time
+import io, json, time, zipfile
 from cdk_sagemaker_pytorch.local import LocalAws
+
+code = io.BytesIO()
+with zipfile.ZipFile(code, "w") as archive:
+    archive.writestr("index.py", "import time\\ndef handler(event, context): time.sleep(600)")
+trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 with LocalAws() as aws:
+    role = aws.client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    functions = aws.client("lambda")
+    functions.create_function(
+        FunctionName="sleeper", Role=role, Runtime="python3.13", Handler="index.handler", Timeout=900,
+        Code={"ZipFile": code.getvalue()},
+    )
+    functions.invoke(FunctionName="sleeper", InvocationType="Event")
     print(aws.directory, aws.endpoint_url, flush=True)
     time.sleep(600)
 """
@@ -124,6 +138,8 @@ def test_nothing_is_left_when_the_parent_is_killed(
     assert parent.stdout is not None
     folder, endpoint_url = parent.stdout.readline().split()
     directory, port = Path(folder), int(endpoint_url.rsplit(":", 1)[1])
+    # The server's process and, below it, the function's.
+    wait_for(lambda: any("lambda_runtime.py" in command for command in children(directory)))
     assert directory.is_dir()
     assert _is_open(port)
     parent.send_signal(signal.SIGKILL)

@@ -72,8 +72,14 @@ def test_links_become_files_and_loops_are_left_out(tmp_path: Path) -> None:
 
 def test_excluded_folders_are_not_entered(tmp_path: Path) -> None:
     _write(tmp_path, {"train.py": b"", "data/big.csv": b""})
-    files = collect_files(tmp_path, is_excluded=lambda path: path.name == "data")
-    assert list(files) == ["train.py"]
+    asked = []
+
+    def is_excluded(name: str, is_folder: bool) -> bool:
+        asked.append((name, is_folder))
+        return name == "data"
+
+    assert list(collect_files(tmp_path, is_excluded=is_excluded)) == ["train.py"]
+    assert sorted(asked) == [("data", True), ("train.py", False)]
 
 
 _NAMES = st.text(string.ascii_letters + "äß -_.é", min_size=1, max_size=120).filter(

@@ -24,6 +24,24 @@ _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 
 
+class _LocalSession(boto3.Session):  # type: ignore[misc]
+    """A session whose clients call the local AWS unless they are told otherwise."""
+
+    def __init__(self, endpoint_url: str, region: str) -> None:
+        super().__init__(
+            aws_access_key_id=ADMIN_CREDENTIALS.access_key_id,
+            aws_secret_access_key=ADMIN_CREDENTIALS.secret_access_key,
+            region_name=region,
+        )
+        self._endpoint_url = endpoint_url
+
+    def client(self, *args: Any, **options: Any) -> Any:
+        return super().client(*args, **{"endpoint_url": self._endpoint_url, **options})
+
+    def resource(self, *args: Any, **options: Any) -> Any:
+        return super().resource(*args, **{"endpoint_url": self._endpoint_url, **options})
+
+
 class LocalAws:
     """A local AWS; a context manager that runs it as long as the block lasts.
 
@@ -143,11 +161,7 @@ class LocalAws:
         except BaseException:
             self.stop()
             raise
-        self._session = boto3.Session(
-            aws_access_key_id=ADMIN_CREDENTIALS.access_key_id,
-            aws_secret_access_key=ADMIN_CREDENTIALS.secret_access_key,
-            region_name=self.region,
-        )
+        self._session = _LocalSession(self.endpoint_url, self.region)
 
     def stop(self) -> None:
         """Stop it and everything it started; a temporary folder goes with it."""
@@ -161,7 +175,7 @@ class LocalAws:
         self._bootstrapped = False
 
     def session(self) -> boto3.Session:
-        """Return a boto3 session with the keys of the user; give its clients `endpoint_url`."""
+        """Return a boto3 session of the user; its clients call this AWS."""
         if self._session is None:
             raise LocalAwsError("the local AWS is not started")
         return self._session
@@ -176,7 +190,7 @@ class LocalAws:
         **options
             More arguments for boto3's `Session.client`.
         """
-        return self.session().client(service, endpoint_url=self.endpoint_url, **options)
+        return self.session().client(service, **options)
 
     def bootstrap(self) -> None:
         """Run `cdk bootstrap`, once.

@@ -81,16 +81,21 @@ def _check_arguments(script: Script, parser: Parser, hyperparameters: Mapping[st
         elif parser.is_complete:
             _note_unknown(script, parser, name, option)
     for argument in parser.arguments:
-        needs_value = argument.is_required or (argument.is_positional and argument.nargs not in ("?", "*"))
-        if needs_value and argument not in given:
+        if argument.is_positional and argument.nargs not in ("?", "*"):
+            script.add(
+                argument.line,
+                "Training.positionalArgument",
+                "error",
+                f"argument {argument.options[-1]} is positional, and hyperparameters are passed as options",
+                f"make it an option: --{argument.options[-1]}",
+            )
+        elif argument.is_required and argument not in given:
             script.add(
                 argument.line,
                 "Training.requiredArgument",
                 "error",
                 f"argument {argument.options[-1]} needs a value and no hyperparameter gives one",
-                "give the argument a default, or add the hyperparameter"
-                if not argument.is_positional
-                else "make it an option such as --name: hyperparameters are passed as options",
+                "give the argument a default, or add the hyperparameter",
             )
 
 

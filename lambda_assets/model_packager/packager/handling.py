@@ -45,8 +45,8 @@ def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     if "s3" not in _clients:  # kept for the next invocation: making one takes longer than a small package
         _clients["s3"] = default_client()
     if "sweep" in event:
-        age = timedelta(seconds=float(event.get("older_than", _SWEEP_AGE_S)))
-        return {"aborted": sweep(Storage(_clients["s3"]), _prefix(event["sweep"]), age)}
+        place, age = _parse_sweep(event)
+        return {"aborted": sweep(Storage(_clients["s3"]), place, age)}
     if "training_job_name" in event:
         event = _with_artifact(event)
     request = PackagingRequest.parse(event)
@@ -60,9 +60,12 @@ def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     return asdict(package(request, storage))
 
 
-def _prefix(text: Any) -> S3Uri:
+def _parse_sweep(event: Mapping[str, Any]) -> tuple[S3Uri, timedelta]:
+    seconds = event.get("older_than", _SWEEP_AGE_S)
+    if not isinstance(seconds, int | float) or seconds < 0:
+        raise InvalidRequestError(f"older_than must be a number of seconds, 0 or more, got {seconds!r}")
     try:
-        return S3Uri.parse(str(text))
+        return S3Uri.parse(str(event["sweep"])), timedelta(seconds=seconds)
     except ValueError as error:
         raise InvalidRequestError(f"sweep {error}") from error
 

@@ -7,6 +7,7 @@ from .errors import UnsafeMemberError
 from .tar_member import Member, is_under, show
 
 _MAX_HOPS: Final = 40  # where Linux gives up following links
+_MAX_PATH_BYTES: Final = 4095  # what Linux takes
 _MAX_LINKS: Final = 100_000
 
 
@@ -30,6 +31,8 @@ class LinkGuard:
 
     def check(self, member: Member) -> None:
         """Raise UnsafeMemberError when extracting the member would write outside of the directory."""
+        if max(len(member.name), len(member.target)) > _MAX_PATH_BYTES:
+            raise self._unsafe(member, f"has a path of more than {_MAX_PATH_BYTES} bytes")
         if self._symlinks and member.kind != "global":
             self._check_path(member)
         if member.kind == "symlink":
@@ -94,4 +97,6 @@ class LinkGuard:
         return b"/".join(place)
 
     def _unsafe(self, member: Member, reason: str) -> UnsafeMemberError:
-        return UnsafeMemberError(f"{self._archive} has the member {show(member.name)}, which {reason}")
+        return UnsafeMemberError(
+            f"{self._archive} has the member {show(member.name[:_MAX_PATH_BYTES])}, which {reason}"
+        )

@@ -49,7 +49,7 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
     Raises
     ------
     ModelPackagerError
-        One of its kinds, with the S3 URI and the reason; no object is written then.
+        One of its kinds, with the S3 URI and the reason; no model is written then.
     """
     model = storage.head(request.model_data)
     code = read_source_code(storage, request, request.source_code) if request.source_code else None

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Final, Self
 
 from .errors import InvalidRequestError
@@ -36,7 +35,8 @@ class S3Uri:
 
     def beside(self, name: str) -> "S3Uri":
         """Return the place of `name` in the same prefix."""
-        return S3Uri(self.bucket, str(PurePosixPath(self.key).with_name(name)))
+        prefix, slash, _ = self.key.rpartition("/")
+        return S3Uri(self.bucket, f"{prefix}{slash}{name}")
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"

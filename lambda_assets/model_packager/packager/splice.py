@@ -62,7 +62,7 @@ def splice_object(archive: ModelArchive, storage: Storage, model: StoredObject, 
             for block in storage.blocks(model):
                 yield block
                 # Here the block has been scanned: a bad beginning costs no upload.
-                tail = (tail + block)[-TRAILER_BYTES:]
+                tail = (tail + block[-TRAILER_BYTES:])[-TRAILER_BYTES:]
                 if upload is not None:
                     upload.check()
                     continue

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -82,7 +81,7 @@ class Storage:
     Parameters
     ----------
     client : Any
-        A boto3 or botocore S3 client. Defaults to one of this environment, made when first needed.
+        A boto3 or botocore S3 client; `default_client` makes one.
     deadline : Deadline
         When reading must stop. Defaults to never.
     kms_key_id : str or None
@@ -92,6 +91,8 @@ class Storage:
 
     Attributes
     ----------
+    client : Any
+        The S3 client.
     settings : dict
         Arguments for every request that makes an object.
     bytes_sent : int
@@ -100,14 +101,14 @@ class Storage:
 
     def __init__(
         self,
-        client: Any = None,
+        client: Any,
         *,
         deadline: Deadline | None = None,
         kms_key_id: str | None = None,
         tags: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self._given_client = client
+        self.client = client
         self.deadline = deadline or Deadline()
         self.settings: dict[str, Any] = {"ContentType": _CONTENT_TYPE, "Metadata": dict(metadata or {})}
         if tags:
@@ -115,11 +116,6 @@ class Storage:
         if kms_key_id:
             self.settings |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
         self.bytes_sent = 0
-
-    @cached_property
-    def client(self) -> Any:
-        """The S3 client."""
-        return self._given_client or default_client()
 
     def head(self, place: S3Uri) -> StoredObject:
         """Return the present version of an object.
@@ -159,16 +155,18 @@ class Storage:
         failures = 0
         while position < end:
             started = position
+            problem: object = "the connection was closed too early"
             try:
                 for block in self._request(stored, position, end):
                     position += len(block)
                     yield block
                     self.deadline.check(f"after {position} of {stored.size} bytes of {stored.place}")
             except _BROKEN_CONNECTION as error:
-                failures = 1 if position > started else failures + 1
-                if failures >= _READ_ATTEMPTS:
-                    raise StorageError(f"{stored.place} could not be read: {error}") from error
-                self.deadline.check(f"after {position} of {stored.size} bytes of {stored.place}")
+                problem = error
+            failures = 1 if position > started else failures + 1
+            if position < end and failures >= _READ_ATTEMPTS:
+                raise StorageError(f"{stored.place} could not be read: {problem}")
+            self.deadline.check(f"after {position} of {stored.size} bytes of {stored.place}")
 
     def _request(self, stored: StoredObject, position: int, end: int) -> Iterator[bytes]:
         ranged = {} if (position, end) == (0, stored.size) else {"Range": f"bytes={position}-{end - 1}"}

@@ -16,7 +16,7 @@ from .storage import Storage, StoredObject, storage_errors
 MIN_PART_BYTES: Final = 5 * 1024**2
 """S3 takes no smaller part, except as the last one."""
 
-_MAX_COPY_BYTES: Final = 5 * 1024**3  # what S3 copies in one request
+# S3 would take 5 GiB, but answers when it is done: pieces keep the wait short, and travel side by side.
 _COPY_BYTES: Final = 512 * 1024**2
 _COPY_PARTS: Final = 5000
 _WORKERS: Final = 4
@@ -79,6 +79,7 @@ class MultipartUpload:
         while not self._bodies.acquire(timeout=1):
             self.check()
         self.check()
+        self._storage.bytes_sent += len(body)
         self._start(number, self._send, number, body)
 
     def copy_range(self, stored: StoredObject, start: int, end: int) -> None:
@@ -125,8 +126,10 @@ class MultipartUpload:
         """Return whether the object is there and has these parts."""
         digests = b"".join(bytes.fromhex(etag.strip('"')) for etag in etags)
         expected = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
-        head = self._client.head_object(Bucket=self._place.bucket, Key=self._place.key)
-        return bool(head["ETag"].strip('"') == expected)
+        with contextlib.suppress(ClientError, BotoCoreError):
+            head = self._client.head_object(Bucket=self._place.bucket, Key=self._place.key)
+            return bool(head["ETag"].strip('"') == expected)
+        return False
 
     def _start(self, number: int, call: Any, *arguments: Any) -> None:
         part = self._pool.submit(call, *arguments)
@@ -143,7 +146,6 @@ class MultipartUpload:
                 answer = self._client.upload_part(**self._target, PartNumber=number, Body=body)
         finally:
             self._bodies.release()
-        self._storage.bytes_sent += len(body)
         return str(answer["ETag"])
 
     def _copy(self, number: int, stored: StoredObject, first: int, last: int) -> str:
@@ -254,7 +256,7 @@ def copy_object(storage: Storage, stored: StoredObject, place: S3Uri) -> None:
     ModelPackagerError
         When it is another version by now, or S3 refuses.
     """
-    if stored.size > _MAX_COPY_BYTES:
+    if stored.size > _COPY_BYTES:
         with MultipartUpload(storage, place) as upload:
             upload.copy_range(stored, 0, stored.size)
             upload.complete()

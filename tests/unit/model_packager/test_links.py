@@ -55,6 +55,8 @@ def test_links_inside_of_the_tree_are_fine(members):
         ([link("a/out", "../../x")], "outside"),
         ([link("out", "/etc/passwd")], "absolute path"),
         ([hard("out", "../x")], "outside"),
+        ([link("long", "x/" * 3000)], "more than 4095 bytes"),
+        ([file("x/" * 3000 + "y")], "more than 4095 bytes"),
         ([link("a", "a/../..")], "circle"),
         ([link("one", "two"), link("two", "one")], "circle"),
         ([hard("out", "/etc/passwd")], "absolute path"),

@@ -72,6 +72,14 @@ def test_fails_when_a_field_is_wrong(fields, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "beside"),
+    [("a/b/model.tar.gz", "a/b/x"), ("model.tar.gz", "x"), ("/a//model.tar.gz", "/a//x")],
+)
+def test_a_place_beside_another_keeps_the_prefix_as_it_is(key, beside):
+    assert S3Uri("bucket", key).beside("x") == S3Uri("bucket", beside)
+
+
 def test_fails_with_everything_that_is_wrong():
     with pytest.raises(InvalidRequestError) as caught:
         PackagingRequest.parse({})

@@ -62,6 +62,12 @@ def test_reading_may_be_limited():
     assert client.requests[0]["Range"] == "bytes=0-99"
 
 
+def test_fails_when_the_object_ends_before_its_length():
+    client = FlakyClient(*[len(CONTENT)] * 9)
+    with pytest.raises(StorageError, match="closed too early"):
+        list(Storage(client).blocks(StoredObject(PLACE, len(CONTENT) + 1, '"etag"')))
+
+
 def test_fails_when_the_connection_breaks_again_and_again():
     client = FlakyClient(100, *[0] * 10)
     with pytest.raises(StorageError, match=r"s3://bucket/in/model\.tar\.gz could not be read"):

@@ -41,6 +41,12 @@ def test_fails_when_the_place_is_malformed():
         handler({"sweep": "out"}, None)
 
 
+@pytest.mark.parametrize("seconds", [-1, "soon", None])
+def test_fails_when_the_age_is_no_number(seconds):
+    with pytest.raises(InvalidRequestError, match="older_than must be a number of seconds, 0 or more"):
+        handler({"sweep": "s3://models/out/", "older_than": seconds}, None)
+
+
 def test_fails_when_the_bucket_does_not_exist(s3):
     with pytest.raises(ObjectNotFoundError, match="s3://nowhere/out could not be swept"):
         handler({"sweep": "s3://nowhere/out"}, None)

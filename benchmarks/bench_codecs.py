@@ -1,0 +1,89 @@
+"""Compare the codecs that ship into containers with those of AWS's inference toolkit, in one run.
+
+    PYTHONPATH=inference_assets python benchmarks/bench_codecs.py
+
+Needs numpy, sagemaker-inference and orjson in the Python that runs it. Each line tells the best of several
+runs of the toolkit and of this library in milliseconds of CPU time, their ratio, and the ratio aimed at.
+"""
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from sagemaker_inference import decoder, encoder
+from serving import codecs
+from serving.content_types import CSV, JSON, NPY
+
+COLUMNS = 784
+# What is aimed at for 1,000 rows; a single row must never be slower.
+TARGETS = {
+    "decode CSV": 15.0,
+    "decode JSON": 1.0,
+    "decode JSON, orjson": 4.0,
+    "decode NPY": 4.0,
+    "encode CSV": 1.5,
+    "encode JSON": 3.0,
+    "encode JSON, orjson": 15.0,
+    "encode NPY": 40.0,
+}
+
+
+def milliseconds(function: Callable[[], object], budget: float = 1.0) -> float:
+    """Best CPU time of one call, within a budget of seconds."""
+    function()
+    best, spent = float("inf"), 0.0
+    while spent < budget:
+        start = time.process_time()
+        for _ in range(calls := 1 if best > 0.001 else 20):
+            function()
+        elapsed = time.process_time() - start
+        best, spent = min(best, elapsed / calls), spent + max(elapsed, 1e-6)
+    return best * 1e3
+
+
+def cases(rows: int) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """The toolkit's way and this library's, by name, as each server hands over bodies and tensors."""
+    array = np.random.default_rng(0).random((rows, COLUMNS), dtype=np.float32)
+    stream = io.BytesIO()
+    np.save(stream, array)
+    # TorchServe hands over a bytearray, and so do the other hosts of this library.
+    npy = bytearray(stream.getvalue())
+    csv = "\n".join(",".join(row) for row in array.astype(str).tolist())
+    text = json.dumps(array.tolist())
+    return {
+        "decode CSV": (lambda: decoder.decode(csv, CSV), lambda: codecs.decode(csv, CSV)),
+        "decode JSON": (lambda: decoder.decode(text, JSON), lambda: codecs.decode(text, JSON)),
+        "decode NPY": (lambda: decoder.decode(npy, NPY), lambda: codecs.decode(npy, NPY)),
+        # The toolkit's output_fn makes lists of the tensor first.
+        "encode CSV": (lambda: encoder.encode(array.tolist(), CSV), lambda: codecs.encode(array, CSV)),
+        "encode JSON": (lambda: encoder.encode(array.tolist(), JSON), lambda: codecs.encode(array, JSON)),
+        "encode NPY": (lambda: encoder.encode(array.tolist(), NPY), lambda: codecs.encode(array, NPY)),
+    }
+
+
+def main() -> int:
+    """Print the table; return 1 where a target is missed."""
+    import orjson
+
+    missed = []
+    for rows in (1, 1000):
+        print(f"\n{rows} x {COLUMNS} float32       toolkit ms    ours ms   ratio   target")
+        for name, (toolkit, ours) in cases(rows).items():
+            reference = milliseconds(toolkit)
+            for suffix, module in (("", None), (", orjson", orjson)):
+                if suffix and "JSON" not in name:
+                    continue
+                codecs.orjson = module
+                ratio = reference / (own := milliseconds(ours))
+                target = TARGETS[name + suffix] if rows > 1 else 1.0
+                missed += [f"{name}{suffix} at {rows} rows"] if ratio < target else []
+                print(f"{name + suffix:22} {reference:12.3f} {own:10.3f} {ratio:7.1f} {target:8.1f}")
+    print("\nmissed: " + (", ".join(missed) or "none"))
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
