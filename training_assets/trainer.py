@@ -19,6 +19,10 @@ MOST_CLASSES = 100
 EVALUATION_ROWS = 8192
 
 
+# A layer with fewer multiplications in a step than this is done before other threads have woken up.
+THREADS_PAY_FROM = 8_000_000
+
+
 class MultilayerPerceptron(nn.Module):
     """Standardise, apply hidden layers with ReLU and dropout, end linear; means and scales are buffers."""
 
@@ -43,6 +47,11 @@ class MultilayerPerceptron(nn.Module):
         """Map (rows, features) to (rows, outputs): logits, or standardised targets."""
         outputs: torch.Tensor = self.layers((x - self.input_mean) / self.input_scale)
         return outputs
+
+
+def largest_layer(model: nn.Module) -> int:
+    """Count the weights of the largest linear layer."""
+    return max(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))
 
 
 def mean_and_scale(values: torch.Tensor, process: Process) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,6 +123,8 @@ class Trainer:
         self.model = MultilayerPerceptron(
             train.x.shape[1], settings.hidden_sizes, outputs, settings.dropout
         ).to(device)
+        if settings.batch_size * largest_layer(self.model) < THREADS_PAY_FROM:
+            torch.set_num_threads(1)
         self.model.input_mean, self.model.input_scale = mean_and_scale(self._x, process)
         if not self.classes:
             self.model.output_mean, self.model.output_scale = mean_and_scale(targets, process)

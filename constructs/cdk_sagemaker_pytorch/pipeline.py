@@ -97,7 +97,7 @@ class PyTorchPipeline(Construct):
     packager : ModelPackager, optional
         Defaults to the stack's own.
     poll_interval : Duration, optional
-        How often the endpoint is looked at while it changes. Defaults to 10 seconds.
+        How often the endpoint is looked at while it changes. Defaults to 5 seconds.
 
     Raises
     ------
@@ -254,7 +254,7 @@ class PyTorchPipeline(Construct):
             sample_request=sample_request,
             cleanup=cleanup,
             retain_versions=retain_versions,
-            poll_interval=poll_interval or Duration.seconds(10),
+            poll_interval=poll_interval or Duration.seconds(5),
         )
         deployment.roll_back_on_failure(create_model)
         self.state_machine = sfn.StateMachine(

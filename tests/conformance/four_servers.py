@@ -25,8 +25,8 @@ ASSETS = REPOSITORY / "inference_assets"
 SCRIPTS = Path(__file__).parent / "serving_scripts"
 PROGRAM = Path(__file__).with_name("torchserve_program.py")
 
-TOOLKIT = "AWS's toolkit"
-OURS = ("TorchServe", "Ray Serve", "ASGI host")
+TOOLKIT = "AWS's toolkit on TorchServe"
+TORCHSERVE, RAY, ASGI = OURS = ("TorchServe", "Ray Serve", "ASGI host")
 
 NO_SCRIPT = "no script"
 TIMEOUT_SECONDS = 60
@@ -151,7 +151,9 @@ def four_servers(script: str, folder: Path, inference_python: Path) -> Iterator[
         assert line, f"TorchServe did not start, see {folder}"
         toolkit, torchserve = json.loads(line)
         proxy = stack.enter_context(container_proxy(ray.url_invocations.rstrip("/")))
-        addresses = (torchserve, proxy, asgi.url_invocations.removesuffix("/invocations"))
-        yield {TOOLKIT: Server(toolkit)} | {
-            name: Server(address) for name, address in zip(OURS, addresses, strict=True)
+        yield {
+            TOOLKIT: Server(toolkit),
+            TORCHSERVE: Server(torchserve),
+            RAY: Server(proxy),
+            ASGI: Server(asgi.url_invocations.removesuffix("/invocations")),
         }

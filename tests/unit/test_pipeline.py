@@ -119,7 +119,7 @@ def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
     }
     assert pipeline.endpoint_name == pipeline.version_prefix
     assert pipeline.endpoint_name == pipeline.endpoint_name.lower()
-    assert found["Wait for endpoint"]["Seconds"] == 10
+    assert found["Wait for endpoint"]["Seconds"] == 5
     assert "Send sample request" not in found
     prune = found["Remove superseded versions"]["Arguments"]["Payload"]
     assert prune["retain"] == 1

@@ -1,13 +1,15 @@
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
-from cdk_sagemaker_pytorch import ConfigurationError, SourceCode
+from cdk_sagemaker_pytorch import ConfigurationError, SourceCode, archive_cache
 from cdk_sagemaker_pytorch.source_code import SERVING_PACKAGE, SourceArchive
 
 
@@ -95,6 +97,31 @@ def test_the_same_code_is_the_same_asset_in_two_places(
     assert one.object_key == two.object_key
 
 
+def test_code_that_is_bound_twice_is_packed_once(
+    stack: Stack, source_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = []
+    write = archive_cache.source_archive.write_archive
+
+    def write_and_count(files: Mapping[str, Path], archive: Path) -> str:
+        packed.append(archive)
+        return write(files, archive)
+
+    monkeypatch.setattr(archive_cache.source_archive, "write_archive", write_and_count)
+    archives = [
+        SourceCode.from_directory(source_dir, entry_point="train.py").bind_training(scope, "Code")
+        for scope in (stack, Construct(stack, "Other"), Stack(App.of(stack), "OtherStack"))  # type: ignore[arg-type]
+    ]
+    assert len({archive.object_key for archive in archives}) == 1
+    assert names(stack, archives[0]) == ["data/big.csv", "requirements.txt", "train.py", "util.py"]
+    assert len(packed) == 1
+
+    (source_dir / "util.py").write_text("changed = True")
+    changed = SourceCode.from_directory(source_dir, entry_point="train.py").bind_training(stack, "Changed")
+    assert changed.object_key != archives[0].object_key
+    assert len(packed) == 2
+
+
 def test_code_in_s3_is_used_where_it_lies(stack: Stack) -> None:
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
     archive = SourceCode.from_s3(bucket, "code/sourcedir.tar.gz", entry_point="train.py")
@@ -154,6 +181,32 @@ def test_fails_when_a_dependency_would_replace_a_file(stack: Stack, source_dir: 
     )
     with pytest.raises(ConfigurationError, match=r"must not replace files .* for util\.py"):
         source_code.bind_training(stack, "Code")
+
+
+def test_fails_when_a_pattern_cannot_be_understood(source_dir: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"exclude must be patterns as in a \.gitignore, got '\[z-a\]'"
+    ):
+        SourceCode.from_directory(source_dir, entry_point="train.py", exclude=["[z-a]"])
+
+
+def test_fails_when_the_code_is_too_large_naming_what_is_biggest(stack: Stack, source_dir: Path) -> None:
+    for name, mebibytes in (("data/big.csv", 100), ("data/half.csv", 30)):
+        with (source_dir / name).open("wb") as file:
+            file.truncate(mebibytes * 1024**2)  # sparse: nothing is written, and nothing will be read
+    source_code = SourceCode.from_directory(source_dir, entry_point="train.py")
+    with pytest.raises(ConfigurationError) as raised:
+        source_code.bind_inference(stack, "Inference", with_handlers=False)
+    (problem,) = raised.value.problems
+    assert problem.startswith(
+        "source code must be at most 128.0 MiB before compression, got 130.0 MiB in 5 files, the biggest"
+        " data/big.csv (100.0 MiB), data/half.csv (30.0 MiB), "
+    )
+
+    with (source_dir / "data" / "big.csv").open("wb") as file:
+        file.truncate(1024**3)
+    with pytest.raises(ConfigurationError, match=r"at most 1024\.0 MiB before compression, got 1054\.0 MiB"):
+        source_code.bind_training(stack, "Training")
 
 
 def test_fails_when_the_entry_point_is_excluded(stack: Stack, source_dir: Path) -> None:
