@@ -27,7 +27,7 @@ demo: setup ## Train, deploy and predict on the local AWS
 	@$(BIN)/python examples/digits/demo.py
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -m "not conformance"
+	$(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile
 
 check: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -17,6 +17,9 @@ __all__ = [
 _OLDEST_WITH_HANDLERS = (1, 9)
 
 
+_MODEL_DIR = "/opt/ml/model"
+
+
 def ships_handlers(framework_version: FrameworkVersion) -> bool:
     """Tell whether a version's container runs the library's handlers; older ones run the script as it is."""
     return framework_version.release >= _OLDEST_WITH_HANDLERS
@@ -111,6 +114,8 @@ def serving_environment(
     }
     if has_handlers and server == "ray":
         environment["SM_RAYSERVE_APP"] = f"{SERVING_PACKAGE}.ray_application:app"
+        # Not every release of the container has the code directory on its path.
+        environment["PYTHONPATH"] = f"{_MODEL_DIR}:{_MODEL_DIR}/code"
     elif has_handlers:
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"

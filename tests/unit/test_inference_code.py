@@ -52,6 +52,7 @@ def test_ray_serve_runs_the_application() -> None:
     found = environment("2.13", has_handlers=True)
     assert found["SM_RAYSERVE_APP"] == "cdk_sagemaker_pytorch_serving.ray_application:app"
     assert found["SAGEMAKER_PROGRAM"] == "serve.py"
+    assert found["PYTHONPATH"] == "/opt/ml/model:/opt/ml/model/code"
     assert "SM_RAYSERVE_APP" not in environment("2.13")
 
 
