@@ -58,13 +58,13 @@ class FileState(NamedTuple):
     ctime_ns: int
 
 
-def file_states(files: Mapping[str, Path]) -> list[FileState]:
+def file_states(files: Mapping[str, str]) -> list[FileState]:
     """Look at files, without reading them.
 
     Parameters
     ----------
-    files : Mapping of str to Path
-        Path inside the archive to file.
+    files : Mapping of str to str
+        Path inside the archive to the file's own path.
 
     Raises
     ------
@@ -101,13 +101,13 @@ def _packer() -> bytes:
     return Path(source_archive.__file__).read_bytes()
 
 
-def pack(files: Mapping[str, Path], states: Sequence[FileState], archive: Path) -> str:
+def pack(files: Mapping[str, str], states: Sequence[FileState], archive: Path) -> str:
     """Write files into an archive as `source_archive.write_archive` does, or copy what it wrote before.
 
     Parameters
     ----------
-    files : Mapping of str to Path
-        Path inside the archive to file.
+    files : Mapping of str to str
+        Path inside the archive to the file's own path.
     states : sequence of FileState
         What `file_states` says of them now.
     archive : Path

@@ -17,7 +17,11 @@ from .source_code import SourceCode
 
 __all__ = ["annotate_inference_script", "annotate_training_script"]
 
-_NEWER_SYNTAX = "unless the container's Python, which is not the one that checks it, can read it"
+_OTHER_PYTHON = "unless the container's Python, which is not the one that checks it, can read it"
+
+# What Python 3.12 and later read and 3.11 does not: quotes within f-strings, type statements and type
+# parameters, except without parentheses.
+_NEWER_SYNTAX = re.compile(r"""[fF][rR]?["']|^\s*(type|except)\s|^\s*(class|def|async\s+def)\s+\w+\s*\[""")
 
 
 def annotate_training_script(
@@ -61,9 +65,8 @@ def annotate_training_script(
     if channels:  # without any, an execution can give none either
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")
-    if _is_newer_python(py_version, framework_version.training_py_versions):
-        doubts["Script.syntax"] = _NEWER_SYNTAX
-    _annotate(scope, findings, doubts)
+    python = _newest([py_version] if py_version else framework_version.training_py_versions)
+    _annotate(scope, findings, doubts, python)
 
 
 def annotate_inference_script(
@@ -101,10 +104,8 @@ def annotate_inference_script(
     findings = check_inference_script(
         path, framework_version=framework_version, accelerator_type=accelerator_type
     )
-    doubts = {}
-    if _is_newer_python(py_version, framework_version.inference_py_versions):
-        doubts["Script.syntax"] = _NEWER_SYNTAX
-    _annotate(scope, [finding for finding in findings if finding.id not in beside_the_point], doubts)
+    python = _newest([py_version] if py_version else framework_version.inference_py_versions)
+    _annotate(scope, [finding for finding in findings if finding.id not in beside_the_point], {}, python)
 
 
 def _python_script(source_code: SourceCode) -> Path | None:
@@ -113,30 +114,41 @@ def _python_script(source_code: SourceCode) -> Path | None:
 
 
 def _as_decoded(value: Any) -> Any:
-    """Turn a value into what the container decodes from its JSON; one with a token into text with its mark."""
+    """Turn a value into what the container decodes from its JSON; a token into text that shows its mark."""
     encoded = json.dumps(value)
     return encoded if "{Token[" in encoded else json.loads(encoded)
 
 
-def _is_newer_python(py_version: str | None, py_versions: Iterable[str]) -> bool:
-    """Whether a container's Python may accept what this one does not; Python 2 is such a one."""
-    parsed = [re.fullmatch(r"py(\d)(\d*)", text) for text in ([py_version] if py_version else py_versions)]
-    numbers = [(int(found[1]), int(found[2] or 0)) for found in parsed if found]
-    return bool(numbers) and not (3, 0) <= max(numbers) <= sys.version_info[:2]
+def _newest(py_versions: Iterable[str]) -> tuple[int, int]:
+    """Version of the newest of some Pythons, such as (3, 12) for py312; (3, 0) if it is not known."""
+    parsed = [re.fullmatch(r"py(\d)(\d*)", py_version) for py_version in py_versions]
+    return max(((int(found[1]), int(found[2] or 0)) for found in parsed if found), default=(3, 0))
 
 
-def _annotate(scope: Construct, findings: Iterable[Finding], doubts: Mapping[str, str]) -> None:
+def _annotate(
+    scope: Construct, findings: Iterable[Finding], doubts: Mapping[str, str], python: tuple[int, int]
+) -> None:
     """Add findings to a construct; an error that is in doubt, by its id, is a warning that says why."""
     annotations = Annotations.of(scope)
     for finding in findings:
         text = f"{_short(finding.path)}:{finding.line}: {finding.message}: {finding.remedy}"
         doubt = doubts.get(finding.id)
+        if finding.id == "Script.syntax" and _may_be_read_by(python, finding):
+            doubt = _OTHER_PYTHON
         if finding.severity == "error" and doubt is None:
             annotations.add_error(f"{text} [{finding.id}]")
         else:
             annotations.add_warning_v2(
                 f"cdk-sagemaker-pytorch:{finding.id}", text if doubt is None else f"{text}, {doubt}"
             )
+
+
+def _may_be_read_by(python: tuple[int, int], finding: Finding) -> bool:
+    """Whether a container's Python may read what this one does not."""
+    if (3, 0) <= python <= sys.version_info[:2]:
+        return False
+    lines = Path(finding.path).read_text(errors="replace").splitlines()
+    return python < (3, 0) or any(map(_NEWER_SYNTAX.search, lines[finding.line - 1 : finding.line]))
 
 
 def _short(path: str) -> str:

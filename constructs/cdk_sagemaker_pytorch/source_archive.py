@@ -37,7 +37,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 def collect_files(
     folder: Path, *, is_excluded: Callable[[str, bool], bool] = lambda name, is_folder: False
-) -> dict[str, Path]:
+) -> dict[str, str]:
     """Files below a folder, by their path inside it.
 
     Links are followed, so that the archive stands on its own; a link to one of its own parent
@@ -54,10 +54,10 @@ def collect_files(
 
     Returns
     -------
-    dict of str to Path
-        Slash-separated relative path to file, sorted.
+    dict of str to str
+        Slash-separated relative path to the file's own path, sorted.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     pending = [("", str(folder), frozenset({_identity(folder)}))]
     while pending:
         prefix, current, parents = pending.pop()
@@ -74,7 +74,7 @@ def collect_files(
                     if identity not in parents:
                         pending.append((f"{name}/", entry.path, parents | {identity}))
                 elif entry.is_file():
-                    found[name] = Path(entry.path)
+                    found[name] = entry.path
     return dict(sorted(found.items()))
 
 
@@ -84,15 +84,15 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def write_archive(files: Mapping[str, Path], archive: Path) -> str:
+def write_archive(files: Mapping[str, str], archive: Path) -> str:
     """Write files into a tar.gz with nothing in it but their names, contents and executable bits.
 
     Names are sorted, times and owners are zero.
 
     Parameters
     ----------
-    files : Mapping of str to Path
-        Path inside the archive to file.
+    files : Mapping of str to str
+        Path inside the archive to the file's own path.
     archive : Path
         Where to write.
 
@@ -112,12 +112,12 @@ def write_archive(files: Mapping[str, Path], archive: Path) -> str:
     return stream.digest
 
 
-def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
+def _add(tar: tarfile.TarFile, name: str, path: str) -> None:
     member = tarfile.TarInfo(PurePosixPath(name).as_posix())
-    status = path.stat()
+    status = os.stat(path)
     member.size = status.st_size
     member.mode = 0o755 if status.st_mode & 0o111 else 0o644
-    with path.open("rb") as content:
+    with open(path, "rb") as content:
         tar.addfile(member, content)
 
 

@@ -66,7 +66,10 @@ class SourceArchive:
 class SourceCode:
     """An entry point with its source directory and dependencies.
 
-    Use one of the factories. Nothing is packed before a construct binds the source code.
+    Use one of the factories. Nothing is packed before a construct binds the source code, and nothing
+    is packed twice without a change: archives are kept among the user's caches, for a month after
+    their last use. The environment variable ``CDK_SAGEMAKER_PYTORCH_CACHE`` names another folder;
+    where it is empty, or others may write into the folder, no archive is kept.
     """
 
     def __init__(
@@ -267,7 +270,7 @@ class SourceCode:
         return SourceArchive(bucket, self._object_key, self.entry_point)
 
     def _bind(
-        self, scope: Construct, construct_id: str, files: Mapping[str, Path], *, most_bytes: int
+        self, scope: Construct, construct_id: str, files: Mapping[str, str], *, most_bytes: int
     ) -> SourceArchive:
         states = file_states(files)
         _check_size(states, most_bytes)
@@ -282,14 +285,14 @@ class SourceCode:
         _staged[key] = (digest, output / asset.asset_path)
         return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
-    def _own_files(self) -> dict[str, Path]:
+    def _own_files(self) -> dict[str, str]:
         if self._source_dir is None:
             return {}
         if self._is_single_file:
-            return {self.entry_point: self._source_dir / self.entry_point}
+            return {self.entry_point: str(self._source_dir / self.entry_point)}
         return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
 
-    def _with_dependencies(self, folder: str) -> dict[str, Path]:
+    def _with_dependencies(self, folder: str) -> dict[str, str]:
         files = self._own_files()
         problems = Problems("SourceCode")
         problems.check(
@@ -300,7 +303,7 @@ class SourceCode:
             found = (
                 {f"{dependency.name}/{name}": path for name, path in collect_files(dependency).items()}
                 if dependency.is_dir()
-                else {dependency.name: dependency}
+                else {dependency.name: str(dependency)}
             )
             for name, path in found.items():
                 if folder + name in files:
@@ -314,7 +317,8 @@ class SourceCode:
 
 def _check_size(states: Sequence[FileState], most_bytes: int) -> None:
     """Refuse what is too large before any of it is read."""
-    total = sum(state.size for state in states)
+    # In a tar, a file has a header and fills whole blocks of 512 bytes.
+    total = sum(512 + -(-state.size // 512) * 512 for state in states)
     biggest = sorted(states, key=lambda state: state.size, reverse=True)[:_SHOWN_FILES]
     shown = ", ".join(f"{state.name} ({_mebibytes(state.size)})" for state in biggest)
     problems = Problems("SourceCode")

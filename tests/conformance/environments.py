@@ -60,8 +60,8 @@ def build(name: str) -> None:
         begin = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", _requirements(name)]
-        subprocess.run(install, check=True)
+        python, requirements = str(folder / "bin" / "python"), str(_requirements(name))
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
         (folder / "stamp").write_text(_fingerprint(name))  # last: without it the environment is half-made
         print(f"conformance: {name}: built in {time.monotonic() - begin:.0f} s", flush=True)
 

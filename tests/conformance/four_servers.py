@@ -92,7 +92,8 @@ def write_models(script: str, folder: Path) -> tuple[Path, Path]:
     torch.manual_seed(7)
     network = Network().eval()
     if script == NO_SCRIPT:
-        torch.jit.save(torch.jit.trace(network, torch.zeros(1, 4)), packed / "model.pt")
+        traced = torch.jit.trace(network, torch.zeros(1, 4))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, packed / "model.pt")
     else:
         torch.save(network.state_dict(), packed / "model.pth")
         (packed / "code").mkdir()
@@ -150,7 +151,7 @@ def four_servers(script: str, folder: Path, inference_python: Path) -> Iterator[
         line = program.stdout.readline()
         assert line, f"TorchServe did not start, see {folder}"
         toolkit, torchserve = json.loads(line)
-        proxy = stack.enter_context(container_proxy(ray.url_invocations.rstrip("/")))
+        proxy = stack.enter_context(container_proxy(ray.url_invocations.removesuffix("/")))
         yield {
             TOOLKIT: Server(toolkit),
             TORCHSERVE: Server(torchserve),

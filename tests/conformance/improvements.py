@@ -19,7 +19,7 @@ class Improvement:
     toolkit_status, our_status
         The HTTP statuses of both.
     elsewhere
-        Statuses of servers where AWS's software in front of this library's decides otherwise. Defaults to none.
+        Statuses of servers where AWS's software in front of this library decides. Defaults to none.
     """
 
     toolkit: str
@@ -61,7 +61,11 @@ IMPROVEMENTS = {
         our_status=400,
     ),
     "content type not supported": Improvement(
-        toolkit="500", ours="415 with those that are", why="the caller can mend it", toolkit_status=500, our_status=415
+        toolkit="500",
+        ours="415 with those that are",
+        why="the caller can mend it",
+        toolkit_status=500,
+        our_status=415,
     ),
     "no content type": Improvement(
         toolkit="500",
@@ -72,7 +76,11 @@ IMPROVEMENTS = {
         elsewhere={RAY: 200},
     ),
     "not acceptable": Improvement(
-        toolkit="500", ours="406 with what is offered", why="the caller can mend it", toolkit_status=500, our_status=406
+        toolkit="500",
+        ours="406 with what is offered",
+        why="the caller can mend it",
+        toolkit_status=500,
+        our_status=406,
     ),
     "content type with parameters": Improvement(
         toolkit="500 for parameters and upper case",

@@ -1,4 +1,4 @@
-"""The table of requests: what is sent to a script's servers, and which improvement its answers show, if any."""
+"""The table of requests, each with the improvement that its answers show, if any."""
 
 import io
 import json
@@ -185,6 +185,27 @@ UNFIT = {
     CSV: {"too few features": b"1,2,3\n4,5,6\n"},
     NPY: {"too few features": npy(ROWS[:, :3]), "number": npy(np.float32(1))},
 }
+# Everything else: name, body, content type, accept, improvement, and the request that is answered so.
+SPECIAL: list[tuple[str, bytes, str | None, str, str, str | None]] = [
+    (
+        "JSON long integers",
+        b"[[1, 2, 3, 1180591620717411303424]]",
+        JSON,
+        JSON,
+        "any dtype",
+        "JSON large number",
+    ),
+    ("JSON to NPY", ROWS_JSON, JSON, NPY, "dtype kept", None),
+    ("NPY to NPY", ROWS_NPY, NPY, NPY, "dtype kept", None),
+    ("three dimensions to NPY", BATCH_JSON, JSON, NPY, "dtype kept", None),
+    ("three dimensions to CSV", BATCH_JSON, JSON, CSV, "not acceptable", None),
+    ("CSV mixed", b"1.5,-2,0.25,3\n0,4,-1,0.5\n", CSV, JSON, "mixed columns", "CSV rows"),
+    ("CSV one row", ROWS_CSV.splitlines()[0], CSV, JSON, "one row is a row", "JSON one row"),
+    ("CSV one row to CSV", ROWS_CSV.splitlines()[0], CSV, CSV, "one row is a row", "JSON one row to CSV"),
+    ("JSON not UTF-8", b'[["\xff"]]', JSON, JSON, "body is not text", None),
+    ("CSV not UTF-8", b"1,2,3,\xff\n", CSV, JSON, "body is not text", None),
+    ("no content type", ROWS_JSON, None, JSON, "no content type", "JSON rows"),
+]
 
 
 def partial(prediction: str) -> bytes:
@@ -228,14 +249,21 @@ SCRIPTS = [
     Request("four", "no Accept", FOUR, JSON, None),
     Request("four", "Accept */*", FOUR, JSON, "*/*"),
     Request("four", "Accept a list", FOUR, JSON, f"{CSV}, {JSON}", "one type for the script", "JSON to CSV"),
-    Request("four", "Accept by quality", FOUR, JSON, f"{CSV};q=0.1, {JSON}", "one type for the script", "JSON"),
+    Request(
+        "four", "Accept by quality", FOUR, JSON, f"{CSV};q=0.1, {JSON}", "one type for the script", "JSON"
+    ),
     Request("four", "type that input_fn refuses", FOUR, "text/plain"),
     Request("four", "type that output_fn refuses", FOUR, JSON, "image/png"),
     Request("four", "key is missing", b"{}"),
     Request("four", "not UTF-8", b'{"rows": "\xff"}', JSON, JSON, "body is not text"),
     Request("four", "wrong shape", b'{"rows": [[1.0, 2.0]]}'),
     Request(
-        "four", "error with a status", b'{"rows": [[], [], [], []]}', JSON, JSON, "status of the script's error"
+        "four",
+        "error with a status",
+        b'{"rows": [[], [], [], []]}',
+        JSON,
+        JSON,
+        "status of the script's error",
     ),
     Request("context", "JSON", ROWS_JSON),
     Request("context", "with a header", ROWS_JSON, attributes="2.5"),
@@ -284,20 +312,8 @@ def _default_requests() -> Iterator[Request]:
         yield Request(NO_SCRIPT, name, ROWS_JSON, content_type, JSON, "content type not supported")
     for accept in ("image/png", "application/x-npz", "application/json;q=0", "json"):
         yield Request(NO_SCRIPT, f"Accept {accept}", ROWS_JSON, JSON, accept, "not acceptable")
-    for name, body, content_type, accept, improvement, its_like in (
-        ("JSON long integers", b"[[1, 2, 3, 1180591620717411303424]]", JSON, JSON, "any dtype", "JSON large number"),
-        ("JSON to NPY", ROWS_JSON, JSON, NPY, "dtype kept", None),
-        ("NPY to NPY", ROWS_NPY, NPY, NPY, "dtype kept", None),
-        ("three dimensions to NPY", BATCH_JSON, JSON, NPY, "dtype kept", None),
-        ("three dimensions to CSV", BATCH_JSON, JSON, CSV, "not acceptable", None),
-        ("CSV mixed", b"1.5,-2,0.25,3\n0,4,-1,0.5\n", CSV, JSON, "mixed columns", "CSV rows"),
-        ("CSV one row", ROWS_CSV.splitlines()[0], CSV, JSON, "one row is a row", "JSON one row"),
-        ("CSV one row to CSV", ROWS_CSV.splitlines()[0], CSV, CSV, "one row is a row", "JSON one row to CSV"),
-        ("JSON not UTF-8", b'[["\xff"]]', JSON, JSON, "body is not text", None),
-        ("CSV not UTF-8", b"1,2,3,\xff\n", CSV, JSON, "body is not text", None),
-        ("no content type", ROWS_JSON, None, JSON, "no content type", "JSON rows"),
-    ):
-        yield Request(NO_SCRIPT, name, body, content_type, accept, improvement, its_like)
+    for values in SPECIAL:
+        yield Request(NO_SCRIPT, *values)
 
 
 REQUESTS = [*_default_requests(), *SCRIPTS]

@@ -1,11 +1,7 @@
-"""Container images against the SageMaker Python SDK's own answers and refusals.
-
-Set CONFORMANCE_SDK_PYTHON to a Python that has sagemaker==2.257.7 in an environment of its own.
-"""
+"""Container images against the SageMaker Python SDK's own answers and refusals."""
 
 import itertools
 import json
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -137,16 +133,7 @@ DIFFERENCES = [
 
 
 @pytest.fixture(scope="module")
-def sdk_python() -> str:
-    """A Python that has the SDK."""
-    python = os.environ.get("CONFORMANCE_SDK_PYTHON")
-    if not python:
-        pytest.fail(f"set CONFORMANCE_SDK_PYTHON to a Python that has sagemaker=={SDK_VERSION}")
-    return python
-
-
-@pytest.fixture(scope="module")
-def answers(sdk_python: str) -> list[tuple[Question, str | None]]:
+def answers(sdk_python: Path) -> list[tuple[Question, str | None]]:
     """Every question with the SDK's answer; None for a refusal."""
     process = subprocess.Popen(
         [sdk_python, "-W", "ignore", "-c", SDK_PROGRAM],
@@ -227,7 +214,7 @@ def test_graviton_families_that_the_sdk_lacks_get_the_graviton_image(instance_ty
     assert uri.endswith("/pytorch-inference-graviton:2.4.0-cpu-py311-ubuntu22.04-sagemaker")
 
 
-def test_the_table_is_what_the_rebuild_script_writes(sdk_python: str, tmp_path: Path) -> None:
+def test_the_table_is_what_the_rebuild_script_writes(sdk_python: Path, tmp_path: Path) -> None:
     shipped = Path(cdk_sagemaker_pytorch.__file__).parent / "container_images.json"
     rebuilt = tmp_path / "container_images.json"
     rebuilt.write_bytes(shipped.read_bytes())

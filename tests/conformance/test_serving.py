@@ -70,7 +70,7 @@ def equal(answer: Answer, server: str, toolkit: Answer) -> bool:
 
 
 def mistakes(request: Request, answers: dict[str, Answer], likes: Answer) -> Iterator[str]:
-    """Say what is wrong with the answers to a request; `likes` is what the toolkit answers to `request.like`."""
+    """Say what is wrong with the answers to a request; `likes` is the toolkit's to `request.like`."""
     toolkit = answers[TOOLKIT]
     if request.improvement is None:
         for server in OURS:

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,43 +64,52 @@ def model(tmp_path: Path) -> Path:
     return model
 
 
-def serve(model: Path, environment: dict[str, str], *bodies: str) -> dict[str, object]:
-    python = os.environ.get("CONFORMANCE_INFERENCE_PYTHON")
-    if not python or not Path(python).exists():
-        pytest.fail(
-            "CONFORMANCE_INFERENCE_PYTHON must be the python of an environment with torch==2.13.0,"
-            " sagemaker-inference==1.10.1, sagemaker-pytorch-inference==2.0.25, torchserve==0.12.0 and"
-            f" setuptools<81, got {python!r}"
+@pytest.fixture
+def serve(model: Path, inference_python: Path) -> Callable[..., dict[str, Any]]:
+    """Serve the model with these variables, send these bodies, and return what was seen."""
+
+    def run(environment: dict[str, str], *bodies: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [
+                inference_python,
+                "-c",
+                SERVE,
+                model,
+                model.with_name("log.txt"),
+                json.dumps(environment),
+                *bodies,
+            ],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY / "constructs")},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
-    done = subprocess.run(
-        [python, "-c", SERVE, model, model.with_name("log.txt"), json.dumps(environment), *bodies],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "constructs")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    seen: dict[str, object] = json.loads(done.stdout)
-    return seen
+        seen: dict[str, Any] = json.loads(done.stdout)
+        return seen
+
+    return run
 
 
-def test_torchserve_serves_the_handler_functions_on_loopback_alone(model: Path) -> None:
-    seen = serve(model, {"SAGEMAKER_PROGRAM": "serve.py"}, "[1, 2]")
+def test_torchserve_serves_the_handler_functions_on_loopback_alone(
+    serve: Callable[..., dict[str, Any]],
+) -> None:
+    seen = serve({"SAGEMAKER_PROGRAM": "serve.py"}, "[1, 2]")
     assert (seen["kind"], seen["note"], seen["ping"]) == ("torchserve", None, True)
     assert seen["answers"] == [[200, "13"]]
     assert seen["listening"] == ["::ffff:127.0.0.1"]
 
 
-def test_torchserve_serves_the_bundled_entry_point(model: Path) -> None:
+def test_torchserve_serves_the_bundled_entry_point(model: Path, serve: Callable[..., dict[str, Any]]) -> None:
     serving = REPOSITORY / "inference_assets" / "serving"
     shutil.copytree(serving, model / "code" / "cdk_sagemaker_pytorch_serving")
     environment = {
         "SAGEMAKER_PROGRAM": "cdk_sagemaker_pytorch_serving.torchserve_entry_point",
         "CDK_SAGEMAKER_PYTORCH_ENTRY_POINT": "serve.py",
     }
-    assert serve(model, environment, "[1, 2]")["answers"] == [[200, "13"]]
+    assert serve(environment, "[1, 2]")["answers"] == [[200, "13"]]
 
 
-def test_fails_when_the_model_does_not_load(model: Path) -> None:
+def test_fails_when_the_model_does_not_load(model: Path, serve: Callable[..., dict[str, Any]]) -> None:
     (model / "weights.json").write_text("{}")
-    error = str(serve(model, {"SAGEMAKER_PROGRAM": "serve.py"})["error"])
+    error = str(serve({"SAGEMAKER_PROGRAM": "serve.py"})["error"])
     assert "KeyError: 'bias' (log: " in error

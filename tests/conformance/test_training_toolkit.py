@@ -73,17 +73,6 @@ class Job:
         }
 
 
-@pytest.fixture(scope="session")
-def toolkit_python() -> Path:
-    given = os.environ.get("CONFORMANCE_TRAINING_PYTHON")
-    if not given or not Path(given).exists():
-        pytest.fail(
-            "CONFORMANCE_TRAINING_PYTHON must be the python of an environment with torch==2.13.0,"
-            f" sagemaker-training==5.1.4 and sagemaker-pytorch-training==3.0.0, got {given!r}"
-        )
-    return Path(given)
-
-
 @dataclass
 class Outcome:
     """What one host of a job left behind."""
@@ -93,7 +82,8 @@ class Outcome:
 
     def seen(self) -> dict[str, Any]:
         text = (self.base / "output" / "data" / "seen.json").read_text()
-        return json.loads(text.replace(str(self.base), "/opt/ml"))
+        seen: dict[str, Any] = json.loads(text.replace(str(self.base), "/opt/ml"))
+        return seen
 
     def failure(self) -> str:
         return (self.base / "output" / "failure").read_text().replace(str(self.base), "/opt/ml")
@@ -223,8 +213,8 @@ JOBS = {
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_the_script_sees_the_same(name: str, tmp_path: Path, toolkit_python: Path) -> None:
-    for ours, toolkit in run_both(JOBS[name], tmp_path, toolkit_python):
+def test_the_script_sees_the_same(name: str, tmp_path: Path, training_python: Path) -> None:
+    for ours, toolkit in run_both(JOBS[name], tmp_path, training_python):
         assert (ours.exit_code, toolkit.exit_code) == (0, 0)
         here, there = ours.seen(), toolkit.seen()
         assert here["argv"] == there["argv"]
@@ -270,10 +260,10 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_fails_when_the_toolkit_does_and_says_the_same(
-    name: str, tmp_path: Path, toolkit_python: Path
+    name: str, tmp_path: Path, training_python: Path
 ) -> None:
     job, message = FAILURES[name]
-    [(ours, toolkit)] = run_both(job, tmp_path, toolkit_python)
+    [(ours, toolkit)] = run_both(job, tmp_path, training_python)
     assert (ours.exit_code, toolkit.exit_code) == (1, 1)
     here, there = ours.failure(), toolkit.failure()
     # Error name and exit code are equal, and so is the command, except for pip's options.

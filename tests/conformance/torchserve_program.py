@@ -1,7 +1,7 @@
 """Runs model servers on TorchServe, in the environment of AWS's inference toolkit; a program of its own.
 
-Its argument is a JSON list of servers: folder of the model, environment, log file. It prints the list of their
-addresses once all models are loaded, and ends with its standard input.
+Its argument is a JSON list of servers: folder of the model, environment, log file. It prints the list of
+their addresses once all models are loaded, and ends with its standard input.
 """
 
 import json
@@ -26,7 +26,10 @@ def main() -> None:
         for server in servers:
             stack.callback(server.stop)
         list(pool.map(ModelServer.start, servers))
-        print(json.dumps([server.url_invocations.removesuffix("/invocations") for server in servers]), flush=True)
+        print(
+            json.dumps([server.url_invocations.removesuffix("/invocations") for server in servers]),
+            flush=True,
+        )
         sys.stdin.read()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Annotations as CdkAnnotations
-from aws_cdk import App, CfnParameter, Stack
+from aws_cdk import App, CfnParameter, CfnWaitConditionHandle, Stack
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
@@ -17,7 +17,10 @@ from cdk_sagemaker_pytorch import (
     SourceCode,
     TrainingInput,
 )
-from cdk_sagemaker_pytorch.framework_version import UnknownFrameworkVersionError
+from cdk_sagemaker_pytorch.script_annotations import (
+    annotate_inference_script,
+    annotate_training_script,
+)
 
 PARSER = """\
 import argparse, os
@@ -28,7 +31,6 @@ if __name__ == "__main__":
     parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
 """
 HANDLERS = "def model_fn(model_dir):\n    return None\n"
-EIA = "ml.eia2.medium"
 
 Code = Callable[[str], SourceCode]
 Found = Callable[[], list[tuple[str, str, str]]]
@@ -69,27 +71,33 @@ def found(stack: Stack) -> Found:
     return read
 
 
-def test_an_error_is_on_the_construct_that_declares_the_script(stack: Stack, code: Code, found: Found) -> None:
+def test_an_error_is_on_the_construct_that_declares_the_script(
+    stack: Stack, code: Code, found: Found
+) -> None:
     PyTorchTrainingJob(
         stack,
         "Training",
         framework_version="2.13",
         source_code=code(PARSER + "    parser.parse_args()\n"),
-        hyperparameters={"epochs": "many", "epoch": 1, "sagemaker-like": 2},
+        hyperparameters={"epochs": "many", "size": 2},
     )
     assert found() == [
         (
             "error",
             "/Stack/Training",
-            "src/script.py:5: argument epochs has type=int, got the hyperparameter 'many':"
-            " give a value that int() reads, or change the type [Training.wrongType]",
+            (
+                "src/script.py:5: argument epochs has type=int, got the hyperparameter 'many':"
+                " give a value that int() reads, or change the type [Training.wrongType]"
+            ),
         ),
         (
             "error",
             "/Stack/Training",
-            "src/script.py:7: hyperparameter sagemaker-like is passed as --sagemaker-like, which the parser"
-            " does not accept, only --epochs, --model-dir: add the argument --sagemaker-like, or use"
-            " parse_known_args [Training.unknownHyperparameter]",
+            (
+                "src/script.py:7: hyperparameter size is passed as --size, which the parser does not accept,"
+                " only --epochs, --model-dir: add the argument --size, or use parse_known_args"
+                " [Training.unknownHyperparameter]"
+            ),
         ),
     ]
 
@@ -98,8 +106,10 @@ def test_a_warning_has_an_id_by_which_it_is_acknowledged(stack: Stack, code: Cod
     warning = (
         "warning",
         "/Stack/Training",
-        "src/script.py:4: training code runs whenever the script is imported: put it under if __name__ =="
-        ' "__main__": [ack: cdk-sagemaker-pytorch:Script.mainGuard]',
+        (
+            "src/script.py:4: training code runs whenever the script is imported: put it under if __name__ =="
+            ' "__main__": [ack: cdk-sagemaker-pytorch:Script.mainGuard]'
+        ),
     )
     script = "import torch\n\nnet = torch.nn.Linear(1, 1)\ntorch.save(net, '/opt/ml/model/net.pt')\n"
     job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", source_code=code(script))
@@ -138,15 +148,19 @@ def test_what_an_execution_can_still_give_is_only_warned_of(
     assert [(level, text) for level, _, text in found()] == [
         (
             "warning",
-            "src/script.py:7: argument --seed needs a value and no hyperparameter gives one: give the"
-            " argument a default, or add the hyperparameter, or give it in the input of every execution"
-            " [ack: cdk-sagemaker-pytorch:Training.requiredArgument]",
+            (
+                "src/script.py:7: argument --seed needs a value and no hyperparameter gives one: give the"
+                " argument a default, or add the hyperparameter, or give it in the input of every execution"
+                " [ack: cdk-sagemaker-pytorch:Training.requiredArgument]"
+            ),
         ),
         (
             "warning",
-            "src/script.py:8: SM_CHANNEL_TEST is read, while the input channels are train: add the channel"
-            " test, or read the variable with a default, or give it in the input of every execution"
-            " [ack: cdk-sagemaker-pytorch:Training.unknownChannel]",
+            (
+                "src/script.py:8: SM_CHANNEL_TEST is read, while the input channels are train: add the"
+                " channel test, or read the variable with a default, or give it in the input of every"
+                " execution [ack: cdk-sagemaker-pytorch:Training.unknownChannel]"
+            ),
         ),
     ]
 
@@ -159,25 +173,28 @@ def test_without_channels_an_execution_can_give_none(stack: Stack, code: Code, f
     assert text.endswith("[Training.unknownChannel]")
 
 
+_NEWER = f"py3{sys.version_info[1] + 1}"
+
+
 @pytest.mark.parametrize(
-    ("version", "py_version", "level"),
+    ("version", "py_version", "script", "level"),
     [
-        ("2.13", None, "error"),
-        ("2.13", "py39", "error"),
-        ("2.13", f"py3{sys.version_info[1] + 1}", "warning"),
-        ("1.1", "py2", "warning"),
-        ("1.1", "py3", "error"),
-        ("1.1", None, "error"),
+        ("2.13", "py39", "print 'trained'\n", "error"),
+        ("2.13", _NEWER, "print 'trained'\n", "error"),
+        ("1.1", None, "print 'trained'\n", "error"),
+        ("1.1", "py2", "print 'trained'\n", "warning"),
+        ("2.13", "py39", "f'{not'\n", "error"),
+        ("2.13", _NEWER, "f'{not'\n", "warning"),
+        ("2.13", _NEWER, "def train[Net](net Net): ...\n", "warning"),
     ],
 )
-def test_syntax_that_only_another_python_reads_is_only_warned_of(
-    stack: Stack, code: Code, found: Found, version: str, py_version: str | None, level: str
+def test_syntax_that_only_another_python_reads_is_warned_of(
+    stack: Stack, code: Code, found: Found, version: str, py_version: str | None, script: str, level: str
 ) -> None:
-    from cdk_sagemaker_pytorch.script_annotations import annotate_training_script
-
+    CfnWaitConditionHandle(stack, "Anything")  # a template needs a resource
     annotate_training_script(
         stack,
-        code("print 'trained'\n"),
+        code(script),
         hyperparameters={},
         channels=(),
         framework_version=FrameworkVersion.of(version),
@@ -185,4 +202,109 @@ def test_syntax_that_only_another_python_reads_is_only_warned_of(
     )
     ((found_level, _, text),) = found()
     assert found_level == level
+    assert "Script.syntax" in text
     assert ("container's Python" in text) == (level == "warning")
+
+
+def test_inference_scripts_of_a_pipeline_and_a_model_are_checked(
+    stack: Stack, code: Code, found: Found, data: s3.IBucket
+) -> None:
+    source_code = code("def model_fn():\n    return None\n")
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=source_code)
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=ModelData.from_bucket(data, "model.tar.gz"),
+        framework_version="2.6",
+        source_code=source_code,
+    )
+    expected = (
+        "src/script.py:1: model_fn must take 1 arguments, and may take context after them: define it as"
+        " model_fn(model_dir) or model_fn(model_dir, context) [Inference.handlerSignature]"
+    )
+    assert sorted(found()) == [("error", "/Stack/Model", expected), ("error", "/Stack/Pipeline", expected)]
+
+
+def annotate_inference(stack: Stack, source_code: SourceCode, version: str, **options: str) -> None:
+    CfnWaitConditionHandle(stack, "Anything")  # a template needs a resource
+    annotate_inference_script(stack, source_code, framework_version=FrameworkVersion.of(version), **options)
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [("1.5", "error"), ("1.8", "warning"), ("1.9", None), ("2.6", None), ("2.13", None)]
+)
+def test_no_model_fn_is_needed_where_the_librarys_handlers_run(
+    stack: Stack, code: Code, found: Found, version: str, level: str | None
+) -> None:
+    annotate_inference(stack, code("def predict_fn(data, model):\n    return model(data)\n"), version)
+    assert [found_level for found_level, _, _ in found()] == ([] if level is None else [level])
+
+
+def test_the_accelerator_decides_what_is_checked(stack: Stack, code: Code, found: Found) -> None:
+    script = "import torch\n\ndef model_fn(model_dir):\n    return torch.jit.load(model_dir + '/model.pt')\n"
+    annotate_inference(stack, code(script), "1.5", accelerator_type="ml.eia2.medium")
+    ((level, _, text),) = found()
+    assert level == "error"
+    assert "src/script.py:4: torch.jit.load without map_location" in text
+
+
+def test_requirements_that_do_not_ship_are_no_concern(stack: Stack, code: Code, found: Found) -> None:
+    source_code = code(HANDLERS)
+    Path("src/requirements.txt").write_text("six\n")
+    annotate_inference(stack, SourceCode.from_file(source_code.path or ""), "1.2")
+    assert found() == []
+
+
+def test_code_in_s3_and_programs_that_are_not_python_are_not_looked_at(
+    stack: Stack, code: Code, data: s3.IBucket
+) -> None:
+    for number, source_code in enumerate(
+        (
+            code("set -e; python run.py\n", "script.sh"),
+            SourceCode.from_s3(data, "code", entry_point="script.py"),
+        )
+    ):
+        PyTorchTrainingJob(
+            stack,
+            f"Training{number}",
+            framework_version="2.13",
+            source_code=source_code,
+            hyperparameters={"epochs": 1},
+        )
+        annotate_inference_script(stack, source_code, framework_version=FrameworkVersion.of("1.5"))
+    assert Annotations.from_stack(stack).find_error("*", Match.any_value()) == []
+
+
+def test_nothing_is_found_in_the_bundled_scripts(stack: Stack, data: s3.IBucket) -> None:
+    for version in ("2.6", "2.13"):
+        job = PyTorchTrainingJob(
+            stack,
+            f"Training{version}",
+            framework_version=version,
+            inputs={"train": TrainingInput.from_bucket(data, "train/")},
+            hyperparameters={"epochs": 3, "hidden-sizes": [64, 32], "learning-rate": 0.1},
+        )
+        PyTorchPipeline(stack, f"Pipeline{version}", training_job=job)
+    for name, source_code, version in (
+        ("Handlers", SourceCode.bundled_inference(), "1.9"),
+        ("Accelerated", SourceCode.bundled_elastic_inference(), "1.5"),
+    ):
+        PyTorchModel(
+            stack,
+            name,
+            model_data=ModelData.from_bucket(data, "model.tar.gz"),
+            framework_version=version,
+            source_code=source_code,
+            accelerator_type="ml.eia2.medium" if name == "Accelerated" else None,
+        )
+    annotations = Annotations.from_stack(stack)
+    assert annotations.find_error("*", Match.any_value()) == []
+    assert annotations.find_warning("*", Match.string_like_regexp(r"\.py:\d+:")) == []
+
+
+def test_a_misspelt_hyperparameter_of_the_bundled_script_is_an_error(stack: Stack) -> None:
+    PyTorchTrainingJob(stack, "Training", framework_version="2.13", hyperparameters={"hidden_sizes": "64"})
+    Annotations.from_stack(stack).has_error(
+        "/Stack/Training", Match.string_like_regexp("train.py:.*name it hidden-sizes")
+    )

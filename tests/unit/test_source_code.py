@@ -103,7 +103,7 @@ def test_code_that_is_bound_twice_is_packed_once(
     packed = []
     write = archive_cache.source_archive.write_archive
 
-    def write_and_count(files: Mapping[str, Path], archive: Path) -> str:
+    def write_and_count(files: Mapping[str, str], archive: Path) -> str:
         packed.append(archive)
         return write(files, archive)
 
