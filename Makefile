@@ -43,7 +43,7 @@ format: setup ## Format and fix what can be fixed
 
 conformance: setup ## Compare with AWS's own toolkits, in environments of their own
 	$(BIN)/python tests/conformance/environments.py
-	$(BIN)/python -m pytest tests/conformance --timeout 1800
+	$(BIN)/python -m pytest -m conformance --timeout 1800
 
 bench: setup ## Measure against the references
 	$(BIN)/python -m benchmarks

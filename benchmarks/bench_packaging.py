@@ -2,10 +2,11 @@
 
     python benchmarks/bench_packaging.py --cases random:16 random:500 compressible:500 rewrite:500
 
-A case is a kind of model and its size in MB: `random` float32 weights, `compressible` ones of which three rows
-in four are pruned, or `rewrite`: random weights in an archive that has code already, which a splice cannot
-take. Each contender runs in a process of its own. CPU, wall time, uploads and disk are those of the packaging call, imports excluded; peak
-memory is that of the process. The outcomes are compared. Results go to benchmarks/results/packaging.json.
+A case is a kind of model and its size in MB: `random` float32 weights, `compressible` ones of which three
+rows in four are pruned, or `rewrite`: random weights in an archive that has code already, which a splice
+cannot take. Each contender runs in a process of its own. CPU, wall time, uploads and disk are those of the
+packaging call, imports excluded; peak memory is that of the process. The outcomes are compared. Results go to
+benchmarks/results/packaging.json.
 """
 
 import argparse

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 
@@ -126,6 +127,7 @@ def test_the_readme_predicts(
 ) -> None:
     for name, value in deployed.aws.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # another test's credentials
     (block,) = readme_blocks("import Predictor")
     variables: dict[str, Any] = {"endpoint_name": first["endpoint_name"], "samples": SAMPLES}
     exec(block, variables)  # noqa: S102 - it is our own README

@@ -93,14 +93,13 @@ def aws_environment(aws_endpoint: str) -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def s3_client(aws_environment: Mapping[str, str]) -> Any:
-    client = boto3.client("s3", config=Config(retries={"total_max_attempts": 2}))
-    client.create_bucket(Bucket=BUCKET)
-    return client
+    return boto3.client("s3", config=Config(retries={"total_max_attempts": 2}))
 
 
 @pytest.fixture
 def s3(s3_client: Any) -> S3:
     """The bucket, empty."""
+    s3_client.create_bucket(Bucket=BUCKET)  # anew, if another test's moto has reset this one's state
     bucket = S3(s3_client)
     bucket.empty()
     return bucket
