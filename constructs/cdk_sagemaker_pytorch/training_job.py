@@ -14,15 +14,15 @@ from constructs import Construct
 
 from . import jsonata
 from .artifacts_bucket import ArtifactsBucket
-from .container_role import grant_logs_and_metrics, new_container_role, sagemaker_arn
+from .container_role import grant_logs_and_metrics, new_container_role
 from .framework_version import FrameworkVersion
 from .names import RUN_SUFFIX, name_prefix
 from .problems import Problems
 from .pytorch_image import PyTorchImage
 from .script_annotations import annotate_training_script
 from .source_code import SourceCode
-from .task_state import TaskState, integration_arn
 from .training_input import TrainingInput
+from .training_states import training_states
 
 __all__ = ["PyTorchTrainingJob"]
 
@@ -193,9 +193,11 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.output_bucket.grant_put(self.role, f"{output_prefix}/*")
         if checkpoint_prefix is not None:
             self.output_bucket.grant_read_write(self.role, f"{checkpoint_prefix}/*")
-        for key in (output_key, volume_key):
-            if key is not None:
-                key.grant_encrypt_decrypt(self.role)
+        if output_key is not None:
+            output_key.grant_encrypt_decrypt(self.role)
+        if volume_key is not None:
+            # SageMaker attaches the encrypted storage in the name of the role.
+            volume_key.grant(self.role, "kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*")
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/TrainingJobs")
 
         resources: dict[str, Any] = {
@@ -256,7 +258,13 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             arguments["EnableInterContainerTrafficEncryption"] = True
         if checkpoint_prefix is not None:
             arguments["CheckpointConfig"] = {"S3Uri": self.output_bucket.s3_url_for_object(checkpoint_prefix)}
-        self._wire(arguments, poll_interval or Duration.seconds(10))
+        self._start, self._ends = training_states(
+            self,
+            arguments=arguments,
+            job_name_prefix=self.job_name_prefix,
+            role=self.role,
+            poll_interval=poll_interval or Duration.seconds(10),
+        )
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -281,130 +289,6 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     def grant_read_output(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let `grantee` read what the training jobs made."""
         return self.output_bucket.grant_read(grantee, f"{self.output_prefix}/*")
-
-    def _wire(self, arguments: Mapping[str, Any], poll_interval: Duration) -> None:
-        train = TaskState(
-            self,
-            "Train",
-            resource=integration_arn(self, "sagemaker:createTrainingJob.sync"),
-            arguments=arguments,
-            output=_job_output("$states.result"),
-            retry=[
-                {
-                    "ErrorEquals": [
-                        "SageMaker.ResourceLimitExceededException",
-                        "SageMaker.ThrottlingException",
-                    ],
-                    "IntervalSeconds": 60,
-                    "MaxAttempts": 3,
-                    "BackoffRate": 2,
-                    "JitterStrategy": "FULL",
-                }
-            ],
-            statements=self._training_statements(),
-        )
-        failed = sfn.Fail.jsonata(
-            self,
-            "Training failed",
-            error="TrainingJobFailed",
-            cause=jsonata.evaluate(
-                "$contains($states.input.Cause, '\"FailureReason\"')"
-                " ? ($job := $parse($states.input.Cause); $job.FailureReason"
-                " & '; logs: /aws/sagemaker/TrainingJobs, stream ' & $job.TrainingJobName)"
-                " : $states.input.Cause"
-            ),
-        )
-        train.add_catch(failed, errors=["States.TaskFailed"])
-
-        describe = TaskState(
-            self,
-            "Describe training job",
-            resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
-            arguments={"TrainingJobName": jsonata.evaluate("$states.input.training_job_name")},
-            output={
-                **_job_output("$states.result"),
-                "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
-                "failure_reason": jsonata.evaluate(jsonata.or_null("$states.result.FailureReason")),
-            },
-            statements=[
-                # Any job may be attached to: its name is known only at run time.
-                iam.PolicyStatement(
-                    actions=["sagemaker:DescribeTrainingJob"],
-                    resources=[sagemaker_arn(self, "training-job", "*")],
-                )
-            ],
-        )
-        wait = sfn.Wait.jsonata(self, "Wait for training job", time=sfn.WaitTime.duration(poll_interval))
-        attached = sfn.Pass.jsonata(
-            self,
-            "Attached",
-            outputs={
-                name: jsonata.evaluate(f"$states.input.{name}")
-                for name in ("training_job_name", "model_data", "metrics")
-            },
-        )
-        not_completed = sfn.Fail.jsonata(
-            self,
-            "Training job not completed",
-            error="TrainingJobNotCompleted",
-            cause=jsonata.evaluate(
-                "$states.input.training_job_name & ' is ' & $states.input.status"
-                " & ($states.input.failure_reason ? ': ' & $states.input.failure_reason : '')"
-            ),
-        )
-        describe.next(
-            sfn.Choice.jsonata(self, "Completed?")
-            .when(sfn.Condition.jsonata("{% $states.input.status = 'Completed' %}"), attached)
-            .when(
-                sfn.Condition.jsonata("{% $states.input.status in ['InProgress', 'Stopping'] %}"),
-                wait.next(describe),
-            )
-            .otherwise(not_completed)
-        )
-        attach = sfn.Choice.jsonata(self, "Attach?")
-        attach.when(
-            sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"), describe
-        ).otherwise(train)
-        self._start: sfn.State = attach
-        self._ends: list[sfn.INextable] = [train, attached]
-
-    def _training_statements(self) -> list[iam.PolicyStatement]:
-        stack = Stack.of(self)
-        return [
-            iam.PolicyStatement(
-                actions=[
-                    "sagemaker:CreateTrainingJob",
-                    "sagemaker:DescribeTrainingJob",
-                    "sagemaker:StopTrainingJob",
-                ],
-                resources=[sagemaker_arn(self, "training-job", f"{self.job_name_prefix}-*")],
-            ),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[self.role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
-            # Step Functions learns of the job's end from this managed rule.
-            iam.PolicyStatement(
-                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[
-                    stack.format_arn(
-                        service="events",
-                        resource="rule",
-                        resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-                    )
-                ],
-            ),
-        ]
-
-
-def _job_output(job: str) -> dict[str, str]:
-    """Render the fragment's output from a ``DescribeTrainingJob`` answer."""
-    return {
-        "training_job_name": jsonata.evaluate(f"{job}.TrainingJobName"),
-        "model_data": jsonata.evaluate(jsonata.or_null(f"{job}.ModelArtifacts.S3ModelArtifacts")),
-        "metrics": jsonata.evaluate(jsonata.metrics(job)),
-    }
 
 
 def _check(

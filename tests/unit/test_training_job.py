@@ -225,6 +225,16 @@ def test_the_job_may_read_its_channels_and_write_its_output_alone(
     assert not any("*" in str(statement["Action"]).split(":")[0] for statement in found)
 
 
+def test_the_job_may_encrypt_its_storage(
+    stack: Stack, statements: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    key = kms.Key(stack, "Key")
+    PyTorchTrainingJob(stack, "Training", framework_version="2.13", volume_key=key)
+    (statement,) = [s for s in statements("TrainingRole") if "kms:" in str(s["Action"])]
+    assert statement["Action"] == ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*"]
+    assert statement["Resource"] == {"Fn::GetAtt": ["Key961B73FD", "Arn"]}
+
+
 def test_a_given_role_is_used(stack: Stack, train_state: Train) -> None:
     role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
     assert train_state(role=role)["Arguments"]["RoleArn"].startswith("${Mine")
