@@ -24,6 +24,9 @@ STEPS = ("input_fn", "predict_fn", "output_fn")
 
 DEFAULT_ENTRY_POINT = "inference.py"
 
+# A script may import a default function, which is not its own by that.
+_DEFAULTS = f"{__package__}.handlers"
+
 
 class HandlerError(RuntimeError):
     """The entry point cannot be used as it is."""
@@ -107,13 +110,16 @@ def resolve_handlers(module: ModuleType | None) -> dict[str, Handler]:
     if wrong:
         raise HandlerError("; ".join(wrong))
     handlers = {
-        name: Handler(function, _takes_context(name, function), True) for name, function in own.items()
+        name: Handler(
+            function, _takes_context(name, function), getattr(function, "__module__", None) != _DEFAULTS
+        )
+        for name, function in own.items()
     }
     steps = ("transform_fn",) if "transform_fn" in own else STEPS
     for name in ("model_fn",) + steps:
         if name not in handlers:
             # Imported only now: a script that brings all functions may do without torch.
-            function = getattr(importlib.import_module(".handlers", __package__), name)
+            function = getattr(importlib.import_module(_DEFAULTS), name)
             handlers[name] = Handler(function, _takes_context(name, function), False)
     return handlers
 

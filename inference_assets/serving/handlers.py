@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -12,15 +13,15 @@ import torch
 
 from .bundled_model import load_bundled_model
 from .codecs import Limits, decode, encode
-from .content_types import NPY, content_type_of
-from .errors import MalformedBodyError
+from .content_types import JSON, NPY, content_type_of, negotiate
+from .errors import MalformedBodyError, PredictionEncodingError
 
 _LIMITS = Limits.from_environment()
 
 # How torch words an input that does not fit the network, and what it never says of one.
 _MISFIT = re.compile(
     r"\b(shapes?|sizes?|input_size|dims?|dimensions?|elements|channels?|dtype|scalar type|expected"
-    r"|out of range)\b",
+    r"|out of range|\dD)\b",
     re.IGNORECASE,
 )
 _NO_MISFIT = re.compile(r"\b(device|devices|memory|CUDA)\b")
@@ -186,7 +187,8 @@ def output_fn(prediction: Any, content_type: str) -> tuple[bytes, str]:
     Parameters
     ----------
     prediction
-        A tensor, an array, a list or a number. bfloat16 is written as float32.
+        A tensor, an array, a list or a number; bfloat16 is written as float32. Anything else that JSON can
+        carry, tensors and arrays in it included, is written as JSON.
     content_type
         The Accept header of the request, see `codecs.encode`.
 
@@ -198,13 +200,44 @@ def output_fn(prediction: Any, content_type: str) -> tuple[bytes, str]:
     Raises
     ------
     NotAcceptableError
-        The caller accepts none of the three.
+        The caller accepts none of the three, or not JSON for what is not numbers.
     PredictionEncodingError
-        The prediction is no tensor of numbers.
+        JSON cannot carry the prediction.
     """
     if isinstance(prediction, torch.Tensor):
-        prediction = prediction.detach().cpu()
-        if prediction.dtype == torch.bfloat16:
-            prediction = prediction.float()
-        prediction = prediction.numpy()
+        prediction = _to_numpy(prediction)
+    elif not _is_numbers(prediction):
+        return _encode_structure(prediction, content_type)
     return encode(prediction, content_type, _LIMITS)
+
+
+def _to_numpy(tensor: torch.Tensor) -> Any:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _is_numbers(prediction: Any) -> bool:
+    try:
+        return np.asarray(prediction).dtype.kind in "biuf"
+    except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors of different shapes
+        return False
+
+
+def _encode_structure(prediction: Any, accept: str | None) -> tuple[bytes, str]:
+    """Write dicts, strings and lists of different lengths, which only JSON can carry."""
+    content_type = negotiate(accept, (JSON,))
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, torch.Tensor):
+            part = _to_numpy(part)
+        if isinstance(part, (np.ndarray, np.generic)):
+            return part.tolist()
+        raise TypeError(f"{type(part).__name__} is not JSON")
+
+    try:
+        text = json.dumps(prediction, default=plain, allow_nan=_LIMITS.allow_non_finite)
+    except (TypeError, ValueError) as error:
+        raise PredictionEncodingError(
+            f"the prediction cannot be written as JSON: {error}: write an output_fn"
+        ) from error
+    return text.encode("utf-8"), content_type

@@ -180,15 +180,19 @@ def test_fails_when_text_for_a_script_is_not_utf_8(chain_of):
         ),
         (
             "def predict_fn(data, model): return {'a': 1}",
-            error(
-                500, "the prediction must be a tensor or an array of numbers, got object: write an output_fn"
-            ),
+            error(406, "accept must allow one of application/json, got 'text/csv'"),
         ),
         ("def output_fn(p, a): return bytearray(b'x'), 'text/y'", Response(200, b"x", "text/y")),
     ],
 )
 def test_what_a_script_raises_or_returns_becomes_an_answer(chain_of, script, expected):
     assert chain_of(script).invoke(b"[[1,2,3]]", "application/json", "text/csv") == expected
+
+
+def test_a_default_that_a_script_imports_stays_a_default(chain_of):
+    chain = chain_of("from serving.handlers import input_fn, output_fn")
+
+    assert chain.invoke(b"[[1,2,3]]", "application/json", "image/png, application/json").status == 200
 
 
 def test_server_errors_are_logged_with_their_traceback(chain_of, caplog):

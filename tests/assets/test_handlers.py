@@ -5,7 +5,12 @@ import pytest
 import torch
 from serving import bundled_model
 from serving.bundled_model import MultilayerPerceptron, load_bundled_model
-from serving.errors import MalformedBodyError, PredictionEncodingError, UnsupportedContentTypeError
+from serving.errors import (
+    MalformedBodyError,
+    NotAcceptableError,
+    PredictionEncodingError,
+    UnsupportedContentTypeError,
+)
 from serving.handlers import input_fn, model_fn, output_fn, predict_fn
 
 # TorchScript is what SageMaker's default model_fn loads.
@@ -268,9 +273,27 @@ def test_output_fn_writes_tensors_arrays_and_lists(prediction):
     assert content_type == "application/json"
 
 
-@pytest.mark.parametrize("prediction", [{"a": 1}, (torch.ones(1), torch.ones(2)), "text", None])
-def test_fails_when_the_prediction_is_no_tensor(prediction):
-    with pytest.raises((PredictionEncodingError, ValueError, RuntimeError)):
+@pytest.mark.parametrize(
+    ("prediction", "expected"),
+    [
+        ({"a": torch.ones(2), "b": [np.float32(0.5), None]}, {"a": [1.0, 1.0], "b": [0.5, None]}),
+        ((torch.ones(1), torch.ones(2)), [[1.0], [1.0, 1.0]]),
+        (["cat", "dog"], ["cat", "dog"]),
+        ([{"label": "cat"}], [{"label": "cat"}]),
+    ],
+)
+def test_output_fn_writes_what_is_not_numbers_as_json(prediction, expected):
+    body, content_type = output_fn(prediction, "application/x-npy;q=0.5, */*;q=0.1")
+
+    assert json.loads(body) == expected
+    assert content_type == "application/json"
+    with pytest.raises(NotAcceptableError, match="accept must allow one of application/json, got 'text/csv'"):
+        output_fn(prediction, "text/csv")
+
+
+@pytest.mark.parametrize("prediction", [object(), {"a": object()}, {"a": float("nan")}])
+def test_fails_when_json_cannot_carry_the_prediction(prediction):
+    with pytest.raises(PredictionEncodingError, match="the prediction cannot be written as JSON: "):
         output_fn(prediction, "application/json")
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -41,6 +42,9 @@ _CONTAINER_VARIABLES = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
+# Below those that systems give to outgoing connections: a server may bind to its port many seconds later.
+_PORTS = range(10_240, 32_768)
+
 _logger = logging.getLogger(__name__)
 _given_ports: set[int] = set()
 _given_ports_lock = threading.Lock()
@@ -50,10 +54,11 @@ def free_port() -> int:
     """Return a TCP port that is free on 127.0.0.1; no port is returned twice by one process."""
     with _given_ports_lock:
         while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if port not in _given_ports:
+            port = random.choice(_PORTS)  # noqa: S311
+            if port in _given_ports:
+                continue
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
                 _given_ports.add(port)
                 return port
 

@@ -101,6 +101,7 @@ class TrainingJob:
             int(((self._end_time or _now()) - self._start_time).total_seconds()) if self._start_time else None
         )
         description = self.request | {
+            "OutputDataConfig": {"KmsKeyId": ""} | self.request["OutputDataConfig"],  # as AWS does
             "TrainingJobArn": self.arn,
             "TrainingJobStatus": self.status,
             "SecondaryStatus": self.secondary_status,
