@@ -184,5 +184,5 @@ class _CopyAndUnpack:
             shutil.copyfile(path, target)
         for wheel in self._wheels:
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(output)
+                archive.extractall(output)  # its hash is pinned, and zipfile keeps members inside
         return True
