@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from . import source_archive
 
-__all__ = ["CACHE_VARIABLE", "FileState", "archive_key", "file_states", "pack"]
+__all__ = ["CACHE_VARIABLE", "FileState", "archive_key", "file_states", "pack", "user_caches"]
 
 CACHE_VARIABLE = "CDK_SAGEMAKER_PYTORCH_CACHE"
 """Environment variable that names another folder for the library's caches; empty, no archives are kept."""
@@ -138,14 +138,15 @@ def _cache_folder() -> Path | None:
     if chosen == "":
         return None
     try:
-        folder = (Path(chosen) if chosen else _user_caches() / "cdk-sagemaker-pytorch") / "source-archives"
+        folder = (Path(chosen) if chosen else user_caches() / "cdk-sagemaker-pytorch") / "source-archives"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _is_private(folder) else None
     except (OSError, RuntimeError):  # RuntimeError: the user has no home
         return None
 
 
-def _user_caches() -> Path:
+def user_caches() -> Path:
+    """Find the folder that the system keeps for caches of the user."""
     if chosen := os.environ.get("XDG_CACHE_HOME"):
         return Path(chosen)
     if sys.platform == "win32":

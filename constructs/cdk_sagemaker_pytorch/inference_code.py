@@ -16,7 +16,6 @@ __all__ = [
 # The oldest version whose containers run the library's handlers: Python 3.8.
 _OLDEST_WITH_HANDLERS = (1, 9)
 
-
 _MODEL_DIR = "/opt/ml/model"
 
 

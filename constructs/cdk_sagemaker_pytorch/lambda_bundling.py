@@ -21,6 +21,7 @@ from aws_cdk import Annotations, AssetHashType, BundlingOptions, DockerImage, IL
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from .archive_cache import user_caches
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
@@ -115,7 +116,12 @@ def _fetched(
 ) -> tuple[Path, ...] | WheelsUnavailableError:
     text = requirements.read_text()
     key = hashlib.sha256(f"{architecture} {python_version} {text}".encode()).hexdigest()[:16]
-    folder = _cache_folder() / f"{requirements.parent.name}-{architecture}-{key}"
+    folder = (
+        user_caches()
+        / "cdk-sagemaker-pytorch"
+        / "wheels"
+        / f"{requirements.parent.name}-{architecture}-{key}"
+    )
     allowed = set(_HASH.findall(text))
     if wheels := _checked(folder, allowed):
         return wheels
@@ -126,11 +132,6 @@ def _fetched(
     return _checked(folder, allowed) or WheelsUnavailableError(
         f"the wheels in {folder} are not those that {requirements.name} names"
     )
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cdk-sagemaker-pytorch" / "wheels"
 
 
 def _checked(folder: Path, allowed: set[str]) -> tuple[Path, ...]:
