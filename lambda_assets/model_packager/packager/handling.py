@@ -56,6 +56,7 @@ def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         kms_key_id=request.kms_key_id,
         tags=request.tags,
         metadata=request.metadata,
+        content_type="application/octet-stream" if request.model_data.is_prefix else "application/gzip",
     )
     return asdict(package(request, storage))
 
@@ -88,5 +89,8 @@ def _with_artifact(event: Mapping[str, Any]) -> dict[str, Any]:
         raise TrainingJobError(
             f"training job {name!r} must be Completed to package its model, it is {job['TrainingJobStatus']}"
         )
-    fields["model_data"] = job["ModelArtifacts"]["S3ModelArtifacts"]
+    artifact = job["ModelArtifacts"]["S3ModelArtifacts"]
+    if job.get("OutputDataConfig", {}).get("CompressionType") == "NONE":
+        artifact = artifact.rstrip("/") + "/"
+    fields["model_data"] = artifact
     return fields

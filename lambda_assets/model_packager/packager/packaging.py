@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .errors import NotGzipError
+from .prefix import package_prefix
 from .request import CODE_DIRECTORY, SOURCE_ARCHIVE, PackagingRequest
 from .rewrite import rewrite
 from .scan import ModelArchive, RewriteNeededError
@@ -25,13 +26,13 @@ class PackagedModel:
     Attributes
     ----------
     model_data_url : str
-        The S3 URI of the packaged model.tar.gz.
+        The S3 URI of the packaged model.tar.gz, or the prefix of uncompressed model data.
     submit_directory : str
         Where the container finds the code: its value for SAGEMAKER_SUBMIT_DIRECTORY.
     strategy : Strategy
         How it was made.
     bytes_in, bytes_out : int
-        Compressed length of the model before and after.
+        Length of the model before and after, as it lies in S3.
     """
 
     model_data_url: str
@@ -51,6 +52,8 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
     ModelPackagerError
         One of its kinds, with the S3 URI and the reason; no model is written then.
     """
+    if request.model_data.is_prefix:
+        return _uncompressed(request, storage)
     model = storage.head(request.model_data)
     code = read_source_code(storage, request, request.source_code) if request.source_code else None
     submit_directory = CODE_DIRECTORY
@@ -70,6 +73,12 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
         else:
             strategy, size = _streamed(archive, storage, model)
     return PackagedModel(str(request.output), submit_directory, strategy, model.size, size)
+
+
+def _uncompressed(request: PackagingRequest, storage: Storage) -> PackagedModel:
+    code = read_source_code(storage, request, request.source_code) if request.source_code else None
+    before, after = package_prefix(request, code, storage)
+    return PackagedModel(str(request.output), CODE_DIRECTORY, "copy", before, after)
 
 
 def _check_magic(storage: Storage, model: StoredObject) -> None:

@@ -38,6 +38,15 @@ class S3Uri:
         prefix, slash, _ = self.key.rpartition("/")
         return S3Uri(self.bucket, f"{prefix}{slash}{name}")
 
+    def below(self, name: str) -> "S3Uri":
+        """Return the place of `name` below this prefix, which ends with a slash."""
+        return S3Uri(self.bucket, self.key + name)
+
+    @property
+    def is_prefix(self) -> bool:
+        """True for the place of many objects: it ends with a slash."""
+        return self.key.endswith("/")
+
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
@@ -49,11 +58,12 @@ class PackagingRequest:
     Attributes
     ----------
     model_data : S3Uri
-        The model.tar.gz that training left.
+        The model.tar.gz that training left, or the prefix of uncompressed model data.
     source_code : S3Uri or None
         A tar.gz of what belongs into `code/`. None: the model is copied as it is.
     output : S3Uri
-        Where the packaged model.tar.gz goes.
+        Where the packaged model.tar.gz goes. For uncompressed model data a prefix, which may be the model's
+        own: then only the code is written.
     framework_version : tuple of int
         PyTorch's version, two or three numbers.
     entry_point : str
@@ -141,8 +151,11 @@ def _place(value: Any, name: str, required: bool, problems: list[str]) -> S3Uri 
 
 
 def _check_places(values: Mapping[str, Any], problems: list[str]) -> None:
-    output = values["output"]
+    model_data, output = values["model_data"], values["output"]
     if output is None:
+        return
+    if model_data is not None and model_data.is_prefix:
+        _check_prefixes(values, problems)
         return
     if not output.key.endswith(".tar.gz"):
         problems.append(f"output must end in .tar.gz, as SageMaker hosting asks, got {str(output)!r}")
@@ -154,6 +167,23 @@ def _check_places(values: Mapping[str, Any], problems: list[str]) -> None:
         for name in ("model_data", "source_code")
         if values[name] in written
     )
+
+
+def _check_prefixes(values: Mapping[str, Any], problems: list[str]) -> None:
+    model_data, output, source_code = (values[name] for name in ("model_data", "output", "source_code"))
+    if not output.is_prefix:
+        problems.append(
+            f"output must end in a slash, as model_data does, to be uncompressed too, got {str(output)!r}"
+        )
+    elif output != model_data and output.bucket == model_data.bucket:
+        shorter, longer = sorted((output.key, model_data.key), key=len)
+        if longer.startswith(shorter):
+            problems.append(f"output must not lie within model_data ({model_data}), or around it, got {output}")
+    if source_code is not None and values["framework_version"] and values["framework_version"] < (1, 2):
+        problems.append(
+            "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of "
+            f"its own, got the prefix {model_data}"
+        )
 
 
 def _version(value: Any, problems: list[str]) -> tuple[int, ...]:

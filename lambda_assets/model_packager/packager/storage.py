@@ -88,6 +88,8 @@ class Storage:
         The key that encrypts what is written. Defaults to the bucket's own encryption.
     tags, metadata : mapping of str to str
         Object tags and user metadata of what is written. Default to none.
+    content_type : str
+        Media type of what is written. Defaults to ``application/gzip``.
 
     Attributes
     ----------
@@ -107,10 +109,11 @@ class Storage:
         kms_key_id: str | None = None,
         tags: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        content_type: str = _CONTENT_TYPE,
     ) -> None:
         self.client = client
         self.deadline = deadline or Deadline()
-        self.settings: dict[str, Any] = {"ContentType": _CONTENT_TYPE, "Metadata": dict(metadata or {})}
+        self.settings: dict[str, Any] = {"ContentType": content_type, "Metadata": dict(metadata or {})}
         if tags:
             self.settings["Tagging"] = urlencode(dict(tags))
         if kms_key_id:
@@ -177,6 +180,21 @@ class Storage:
         with contextlib.closing(answer["Body"]) as body:
             while block := body.read(_BLOCK_BYTES):
                 yield block
+
+    def objects(self, prefix: S3Uri) -> Iterator[StoredObject]:
+        """Yield the present version of every object whose key begins with a prefix."""
+        with storage_errors(prefix, "listed"):
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=prefix.key):
+                self.deadline.check(f"while {prefix} was listed")
+                for entry in page.get("Contents", []):
+                    place = S3Uri(prefix.bucket, entry["Key"])
+                    yield StoredObject(place, entry["Size"], entry["ETag"])
+
+    def delete(self, place: S3Uri) -> None:
+        """Delete an object; one that is gone already will do."""
+        with storage_errors(place, "deleted"):
+            self.client.delete_object(Bucket=place.bucket, Key=place.key)
 
     def put(self, place: S3Uri, body: bytes) -> None:
         """Write a small object."""
