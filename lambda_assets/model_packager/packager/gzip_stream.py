@@ -126,6 +126,12 @@ class GunzipStream:
             block = self._next_block(b"")
 
 
+def in_blocks(data: bytes) -> Iterator[bytes]:
+    """Yield `data` in blocks: the engine copies what it has not consumed of one, again and again."""
+    for start in range(0, len(data), _OUTPUT_BYTES):
+        yield data[start : start + _OUTPUT_BYTES]
+
+
 def header_length(start: bytes | bytearray) -> int | None:
     """Return the number of bytes of a gzip header (RFC 1952), or None when `start` does not hold it all."""
     if len(start) < len(_HEADER):

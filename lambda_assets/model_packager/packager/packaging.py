@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .errors import NotGzipError
+from .gzip_stream import in_blocks
 from .prefix import package_prefix
 from .request import CODE_DIRECTORY, SOURCE_ARCHIVE, PackagingRequest
 from .rewrite import rewrite
@@ -13,8 +14,8 @@ from .splice import splice_bytes, splice_object
 from .storage import Storage, StoredObject
 from .upload import ObjectWriter, copy_object
 
-MEMORY_BYTES: Final = 16 * 1024**2
-"""Up to this size a model is held in memory: a splice needs parts of at least 5 MiB."""
+MEMORY_BYTES: Final = 11 * 1024**2
+"""Up to this size a model is held in memory: a splice needs two parts of at least 5 MiB each."""
 
 Strategy = Literal["splice", "rewrite", "memory", "copy"]
 
@@ -94,7 +95,7 @@ def _in_memory(archive: ModelArchive, storage: Storage, model: StoredObject) -> 
         spliced = splice_bytes(archive, data)
     except RewriteNeededError:
         with ObjectWriter(storage, output, model.size) as writer:
-            rewrite(archive, [data], writer)
+            rewrite(archive, in_blocks(data), writer)
             writer.close()
         return writer.size
     storage.put(output, spliced)

@@ -11,7 +11,7 @@ from .errors import (
     NotTarError,
     RequirementsNotSupportedError,
 )
-from .gzip_stream import GunzipStream
+from .gzip_stream import GunzipStream, in_blocks
 from .links import LinkGuard
 from .request import PackagingRequest, S3Uri
 from .storage import Storage
@@ -59,7 +59,7 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
     archive = b"".join(storage.blocks(stored))
     name = str(place)
     gunzip = GunzipStream(
-        [archive], name, max_bytes=request.max_source_bytes, max_ratio=request.max_source_bytes
+        in_blocks(archive), name, max_bytes=request.max_source_bytes, max_ratio=request.max_source_bytes
     )
     plain = b"".join(gunzip)
     guard = LinkGuard(name)

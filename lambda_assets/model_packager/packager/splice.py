@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
-from .gzip_stream import TRAILER_BYTES, crc32_combine, header_length, open_head, trailer
+from .gzip_stream import TRAILER_BYTES, crc32_combine, header_length, in_blocks, open_head, trailer
 from .request import S3Uri
 from .scan import ModelArchive, RewriteNeededError, scan
 from .storage import Storage, StoredObject
 from .upload import MIN_PART_BYTES, MultipartUpload
 
-_MAX_HEADER_BYTES: Final = 1024**2
+_MAX_HEADER_BYTES: Final = 512 * 1024
 
 
 def splice_bytes(archive: ModelArchive, data: bytes) -> bytes:
@@ -27,7 +27,7 @@ def splice_bytes(archive: ModelArchive, data: bytes) -> bytes:
     RewriteNeededError, ModelPackagerError
         As `scan` does.
     """
-    length = scan(archive, [data])
+    length = scan(archive, in_blocks(data))
     entries = archive.code.entries
     return b"".join(
         (
