@@ -6,7 +6,12 @@ from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-__all__ = ["ArtifactsBucket"]
+from .problems import Problems
+
+__all__ = ["SUPERSEDED_TAG", "ArtifactsBucket"]
+
+SUPERSEDED_TAG = "cdk-sagemaker-pytorch:superseded"
+"""Tag of packaged models that nothing serves any more; the functions that set it know it by this name."""
 
 
 class ArtifactsBucket(s3.Bucket):
@@ -19,11 +24,44 @@ class ArtifactsBucket(s3.Bucket):
     ----------
     scope, construct_id
         As for every construct.
+    superseded_expiration : Duration, optional
+        Age, counted from when it was made, at which a packaged model is removed once nothing serves it any
+        more: its version was pruned, or its stack deleted. In a versioned bucket versions that were replaced
+        go after that time too. In whole days. Defaults to keeping all.
     **props
         Properties of `aws_s3.Bucket`, which replace the defaults above.
+
+    Raises
+    ------
+    ConfigurationError
+        When the expiration is less than a day.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, **props: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        superseded_expiration: Duration | None = None,
+        **props: Any,
+    ) -> None:
+        problems = Problems("ArtifactsBucket")
+        problems.check(
+            superseded_expiration is None or superseded_expiration.to_days(integral=False) >= 1,
+            f"superseded_expiration must be at least 1 day, got {superseded_expiration}",
+        )
+        problems.raise_if_any()
+        rules = [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))]
+        if superseded_expiration is not None:
+            rules.append(
+                s3.LifecycleRule(
+                    id="Superseded", expiration=superseded_expiration, tag_filters={SUPERSEDED_TAG: "true"}
+                )
+            )
+            if props.get("versioned"):
+                rules.append(
+                    s3.LifecycleRule(id="Replaced", noncurrent_version_expiration=superseded_expiration)
+                )
         defaults: dict[str, Any] = {
             "encryption": s3.BucketEncryption.KMS
             if "encryption_key" in props
@@ -31,6 +69,6 @@ class ArtifactsBucket(s3.Bucket):
             "enforce_ssl": True,
             "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
             "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            "lifecycle_rules": [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))],
+            "lifecycle_rules": rules,
         }
         super().__init__(scope, construct_id, **{**defaults, **props})

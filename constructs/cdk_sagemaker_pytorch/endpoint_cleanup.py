@@ -4,9 +4,11 @@ from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from .container_role import sagemaker_arn
+from .function_role import new_function_role
 from .shipped_assets import shipped_function
 
 __all__ = ["EndpointCleanup"]
@@ -23,6 +25,10 @@ class EndpointCleanup(Construct):
         The endpoint.
     version_prefix : str
         Prefix of the names of its models and endpoint configurations.
+    artifacts : s3.IBucket
+        Bucket of the versions' packaged models.
+    artifacts_prefix : str
+        Their prefix in it; those of a version lie below its name.
     removal_policy : RemovalPolicy
         With ``DESTROY`` the endpoint and its versions go with the stack; with any other they stay.
     """
@@ -34,9 +40,14 @@ class EndpointCleanup(Construct):
         *,
         endpoint_name: str,
         version_prefix: str,
+        artifacts: s3.IBucket,
+        artifacts_prefix: str,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
+        )
         self.function = lambda_.Function(
             self,
             "Function",
@@ -45,14 +56,24 @@ class EndpointCleanup(Construct):
             architecture=lambda_.Architecture.ARM_64,
             handler="index.handler",
             code=shipped_function("endpoint_cleanup"),
+            environment={"ARTIFACTS": artifacts.s3_url_for_object(f"{artifacts_prefix}/")},
             timeout=Duration.minutes(15),
             memory_size=256,
-            log_group=logs.LogGroup(
-                self,
-                "Logs",
-                retention=logs.RetentionDays.THREE_MONTHS,
-                removal_policy=RemovalPolicy.DESTROY,
-            ),
+            role=new_function_role(self, "ServiceRole", log_group=log_group),
+            log_group=log_group,
+        )
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[artifacts.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{artifacts_prefix}/{version_prefix}-*"}},
+            )
+        )
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObjectTagging", "s3:PutObjectTagging"],
+                resources=[artifacts.arn_for_objects(f"{artifacts_prefix}/{version_prefix}-*")],
+            )
         )
         self.function.add_to_role_policy(
             iam.PolicyStatement(

@@ -7,6 +7,7 @@ from .problems import Problems
 from .source_code import SERVING_PACKAGE, SourceCode
 
 __all__ = [
+    "CODE_DIRECTORY",
     "check_inference_code",
     "default_inference_code",
     "serving_environment",
@@ -17,6 +18,9 @@ __all__ = [
 _OLDEST_WITH_HANDLERS = (1, 9)
 
 _MODEL_DIR = "/opt/ml/model"
+
+CODE_DIRECTORY = f"{_MODEL_DIR}/code"
+"""Where a container of version 1.2 or newer finds the inference code."""
 
 
 def ships_handlers(framework_version: FrameworkVersion) -> bool:
@@ -114,7 +118,7 @@ def serving_environment(
     if has_handlers and server == "ray":
         environment["SM_RAYSERVE_APP"] = f"{SERVING_PACKAGE}.ray_application:app"
         # Not every release of the container has the code directory on its path.
-        environment["PYTHONPATH"] = f"{_MODEL_DIR}:{_MODEL_DIR}/code"
+        environment["PYTHONPATH"] = f"{_MODEL_DIR}:{CODE_DIRECTORY}"
     elif has_handlers:
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"

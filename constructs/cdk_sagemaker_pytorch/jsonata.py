@@ -4,7 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["evaluate", "hyperparameters", "input_channels", "literal", "metrics", "or_null"]
+__all__ = [
+    "evaluate",
+    "expression",
+    "hyperparameters",
+    "input_channels",
+    "json_object",
+    "literal",
+    "metrics",
+    "model_data",
+    "or_null",
+]
 
 
 def evaluate(expression: str) -> str:
@@ -15,6 +25,18 @@ def evaluate(expression: str) -> str:
 def literal(value: Any) -> str:
     """Write a value as a JSONata literal: JSON is one."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def expression(value: str) -> str:
+    """Turn a string of Amazon States Language, plain or JSONata, into a JSONata expression."""
+    if value.startswith("{%") and value.endswith("%}"):
+        return f"({value[2:-2].strip()})"
+    return literal(value)
+
+
+def json_object(fields: Mapping[str, str]) -> str:
+    """Write an object whose values are strings of Amazon States Language as one JSONata expression."""
+    return "{" + ", ".join(f"{literal(name)}: {expression(value)}" for name, value in fields.items()) + "}"
 
 
 def or_null(path: str) -> str:
@@ -85,3 +107,19 @@ def metrics(training_job: str) -> str:
         Path of a ``DescribeTrainingJob`` answer.
     """
     return f"$merge([{{}}, {training_job}.FinalMetricDataList.{{MetricName: Value}}])"
+
+
+def model_data(training_job: str) -> str:
+    """Read where a training job's model artifact is; null without one. A prefix ends with a slash.
+
+    Parameters
+    ----------
+    training_job : str
+        Path of a ``DescribeTrainingJob`` answer.
+    """
+    artifact = f"{training_job}.ModelArtifacts.S3ModelArtifacts"
+    uncompressed = f"{training_job}.OutputDataConfig.CompressionType = 'NONE'"
+    return (
+        f"($artifact := {or_null(artifact)};"
+        f" {uncompressed} and $artifact and $substring($artifact, -1) != '/' ? $artifact & '/' : $artifact)"
+    )

@@ -19,13 +19,14 @@ from typing import Any
 import jsii
 from aws_cdk import Annotations, AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from .archive_cache import user_caches
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
-__all__ = ["WheelsUnavailableError", "bundled_function", "fetch_wheels"]
+__all__ = ["WheelsUnavailableError", "bundled_asset", "bundled_function", "fetch_wheels"]
 
 SKIP_CONTEXT_KEY = "cdk-sagemaker-pytorch:skip-wheels"
 """Context key: when true, no index is asked, functions ship without their wheels, and nothing is said."""
@@ -64,6 +65,48 @@ def bundled_function(
         When the function is missing from the installation.
     """
     source = shipped_asset("lambda_assets", name)
+    return lambda_.Code.from_asset(
+        str(source),
+        bundling=_bundling(scope, source, architecture, python_version),
+        asset_hash_type=AssetHashType.OUTPUT,
+    )
+
+
+def bundled_asset(
+    scope: Construct,
+    construct_id: str,
+    name: str,
+    *,
+    architecture: lambda_.Architecture,
+    python_version: str,
+) -> s3_assets.Asset:
+    """Make the same code an asset, a zip file, for a container that runs it.
+
+    Parameters
+    ----------
+    scope, construct_id
+        Where the asset lives; `scope` gets a warning when the wheels cannot be had.
+    name, architecture, python_version
+        As for `bundled_function`.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the function is missing from the installation.
+    """
+    source = shipped_asset("lambda_assets", name)
+    return s3_assets.Asset(
+        scope,
+        construct_id,
+        path=str(source),
+        bundling=_bundling(scope, source, architecture, python_version),
+        asset_hash_type=AssetHashType.OUTPUT,
+    )
+
+
+def _bundling(
+    scope: Construct, source: Path, architecture: lambda_.Architecture, python_version: str
+) -> BundlingOptions:
     wheels: tuple[Path, ...] = ()
     if not scope.node.try_get_context(SKIP_CONTEXT_KEY):
         try:
@@ -75,11 +118,10 @@ def bundled_function(
                 "make the package index reachable for pip, or set the context key "
                 f"{SKIP_CONTEXT_KEY} to true to leave them out on purpose",
             )
-    bundling = BundlingOptions(
+    return BundlingOptions(
         image=DockerImage.from_registry("unused"),  # required, but the local bundling always succeeds
         local=_CopyAndUnpack(source, wheels),
     )
-    return lambda_.Code.from_asset(str(source), bundling=bundling, asset_hash_type=AssetHashType.OUTPUT)
 
 
 def fetch_wheels(requirements: Path, architecture: str, python_version: str) -> tuple[Path, ...]:

@@ -1,23 +1,21 @@
 """A PyTorch model on SageMaker."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 
 import jsii
-from aws_cdk import Annotations, CustomResource, Duration, Stack
+from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from .artifacts_bucket import ArtifactsBucket
 from .container_role import grant_logs_and_metrics, new_container_role
 from .elastic_inference import check_accelerator
 from .framework_version import FrameworkVersion
-from .inference_code import check_inference_code, serving_environment, ships_handlers
+from .inference_code import CODE_DIRECTORY, check_inference_code, serving_environment, ships_handlers
 from .model_data import ModelData
 from .model_packager import ModelPackager
+from .packaged_model import package_at_deployment
 from .problems import Problems
 from .pytorch_image import PyTorchImage
 from .script_annotations import annotate_inference_script
@@ -62,6 +60,8 @@ class PyTorchModel(Construct):
         Python of the image. Defaults to the newest that it comes with.
     artifacts_bucket : s3.IBucket, optional
         Where the packaged model goes. Defaults to a new `ArtifactsBucket`, if one is needed.
+    packager : ModelPackager, optional
+        Packages the model, if that is needed. Defaults to the stack's own.
     role : iam.IRole, optional
         Role of the container. Defaults to a new one, which may read the model.
 
@@ -88,6 +88,7 @@ class PyTorchModel(Construct):
         image: PyTorchImage | None = None,
         py_version: str | None = None,
         artifacts_bucket: s3.IBucket | None = None,
+        packager: ModelPackager | None = None,
         role: iam.IRole | None = None,
     ) -> None:
         self.framework_version = FrameworkVersion.of(framework_version)
@@ -98,6 +99,11 @@ class PyTorchModel(Construct):
         problems.check_at_least("model_server_workers", model_server_workers, 1)
         check_accelerator(problems, accelerator_type, self.framework_version)
         check_inference_code(problems, source_code, self.framework_version)
+        problems.check(
+            model_data.compressed or source_code is None or self.framework_version.code_in_model_archive,
+            "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of"
+            f" its own, got uncompressed model data for {self.framework_version.full}",
+        )
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
@@ -110,52 +116,48 @@ class PyTorchModel(Construct):
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
 
         location = model_data.bind(self)
-        submit_directory = "/opt/ml/model/code"
+        submit_directory = CODE_DIRECTORY
+        environment = dict(environment or {})
+        fields = {"framework_version": self.framework_version.full}
         has_handlers = False
-        uri = location.s3_uri
-        if source_code is None and uri is not None and location.object_key_pattern.endswith(".tar.gz"):
-            self.model_data_url = uri
+        if source_code is not None:
+            archive = source_code.bind_inference(
+                self, "SourceCode", with_handlers=ships_handlers(self.framework_version)
+            )
+            annotate_inference_script(
+                self,
+                source_code,
+                framework_version=self.framework_version,
+                accelerator_type=accelerator_type,
+                py_version=py_version,
+            )
+            has_handlers = archive.has_handlers
+            entry_point = archive.entry_point
+            fields |= {"source_code": archive.s3_uri, "entry_point": entry_point}
+        # Hosting asks for archives that end in .tar.gz.
+        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        if source_code is None and location.s3_uri is not None and is_hosted:
+            self.model_data_url = location.s3_uri
             location.grant_read(self.role)
         else:
-            packager = ModelPackager.of(self)
-            bucket = artifacts_bucket or ArtifactsBucket(self, "Artifacts")
-            event = {**location.event, "framework_version": self.framework_version.full}
-            location.grant_read(packager)
+            packager = packager or ModelPackager.of(self)
             if source_code is not None:
-                archive = source_code.bind_inference(
-                    self, "SourceCode", with_handlers=ships_handlers(self.framework_version)
-                )
-                annotate_inference_script(
-                    self,
-                    source_code,
-                    framework_version=self.framework_version,
-                    accelerator_type=accelerator_type,
-                    py_version=py_version,
-                )
-                has_handlers = archive.has_handlers
                 archive.grant_read(packager)
-                event |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}
-                entry_point = archive.entry_point
-            # Another input makes another key, and so another model for the endpoint to move to.
-            inputs = json.dumps(Stack.of(self).resolve(event), sort_keys=True)
-            digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
-            folder = f"models/{self.node.addr}"
-            event["output"] = bucket.s3_url_for_object(f"{folder}/{digest}/model.tar.gz")
-            packager.grant_output(bucket, f"{folder}/*")
-            packaged = CustomResource(
+            packaged = package_at_deployment(
                 self,
-                "Packaged",
-                resource_type="Custom::PackagedModel",
-                service_token=packager.function.function_arn,
-                properties=event,
-                service_timeout=Duration.minutes(16),
+                packager=packager,
+                location=location,
+                compressed=model_data.compressed,
+                fields=fields,
+                reader=self.role,
+                artifacts_bucket=artifacts_bucket,
             )
-            packaged.node.add_dependency(packager)
-            bucket.grant_read(self.role, f"{folder}/*")
-            self.model_data_url = packaged.get_att_string("ModelDataUrl")
-            submit_directory = packaged.get_att_string("SubmitDirectory")
+            self.model_data_url = packaged.model_data_url
+            submit_directory = packaged.submit_directory
+            if location.code_key_pattern is not None:
+                # The URL stays when the code changes: this makes it another model all the same.
+                environment["CDK_SAGEMAKER_PYTORCH_PACKAGED"] = packaged.digest
 
-        environment = dict(environment or {})
         if (
             self.framework_version.model_server == "ray"
             and not has_handlers
@@ -173,7 +175,8 @@ class PyTorchModel(Construct):
             execution_role_arn=self.role.role_arn,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image_config.image_uri,
-                model_data_url=self.model_data_url,
+                model_data_url=self.model_data_url if model_data.compressed else None,
+                model_data_source=None if model_data.compressed else _uncompressed(self.model_data_url),
                 environment={
                     **serving_environment(
                         self.framework_version,
@@ -195,3 +198,11 @@ class PyTorchModel(Construct):
     def grant_principal(self) -> iam.IPrincipal:
         """The container's role: grant it what the handlers need besides the model."""
         return self.role.grant_principal
+
+
+def _uncompressed(uri: str) -> sagemaker.CfnModel.ModelDataSourceProperty:
+    return sagemaker.CfnModel.ModelDataSourceProperty(
+        s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+            compression_type="None", s3_data_type="S3Prefix", s3_uri=uri
+        )
+    )

@@ -31,16 +31,20 @@ class ModelDataLocation:
         Key of the archive, or a pattern of all keys that it may have.
     training_job_arn : str, optional
         The training job to ask for the archive. Defaults to none.
+    code_key_pattern : str, optional
+        Keys of the code in the model's own prefix, where it is to lie there. Defaults to a copy of the model
+        that has the code.
     """
 
     event: dict[str, str]
     bucket: s3.IBucket
     object_key_pattern: str
     training_job_arn: str | None = None
+    code_key_pattern: str | None = None
 
     @property
     def s3_uri(self) -> str | None:
-        """S3 URI of the archive, if it is known before deployment."""
+        """S3 URI of the archive or prefix, if it is known before deployment."""
         return self.event.get("model_data")
 
     def grant_read(self, grantee: iam.IGrantable) -> None:
@@ -55,7 +59,12 @@ class ModelDataLocation:
 
 
 class ModelData(ABC):
-    """A model archive: in S3, on this machine, or made by a training job. Use one of the factories."""
+    """A trained model: in S3, on this machine, or made by a training job. Use one of the factories."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is an archive, and not files below a prefix."""
+        return True
 
     @abstractmethod
     def bind(self, scope: Construct) -> ModelDataLocation:
@@ -73,6 +82,37 @@ class ModelData(ABC):
             Its key.
         """
         return _BucketModelData(bucket, object_key)
+
+    @staticmethod
+    def from_prefix(bucket: s3.IBucket, prefix: str, *, in_place: bool = False) -> "ModelData":
+        """Use uncompressed model files below a prefix in S3, each of which becomes a file of the model.
+
+        It spares compressing and extracting many gigabytes of weights. SageMaker takes such models for
+        real-time endpoints, but not for serverless inference, batch transform or multi-model endpoints.
+
+        Parameters
+        ----------
+        bucket : s3.IBucket
+            Its bucket.
+        prefix : str
+            The prefix, for example ``llm/weights/``.
+        in_place : bool, optional
+            Write the source code below ``code/`` in this very prefix, so that no file is copied, instead of
+            into a copy that S3 makes of the model. The prefix then belongs to one `PyTorchModel`: other
+            source code replaces the one that instances in service are started with. Defaults to a copy.
+
+        Raises
+        ------
+        ConfigurationError
+            When the prefix is empty or begins with a slash.
+        """
+        problems = Problems("ModelData")
+        problems.check(
+            bool(prefix.strip("/")) and not prefix.startswith("/"),
+            f"prefix must be the beginning of keys, without a slash in front, got {prefix!r}",
+        )
+        problems.raise_if_any()
+        return _PrefixModelData(bucket, prefix.rstrip("/") + "/", in_place)
 
     @staticmethod
     def from_archive(path: str | Path) -> "ModelData":
@@ -123,7 +163,11 @@ class ModelData(ABC):
 
     @staticmethod
     def from_training_job(
-        training_job_name: str, *, output_bucket: s3.IBucket, output_prefix: str = "training"
+        training_job_name: str,
+        *,
+        output_bucket: s3.IBucket,
+        output_prefix: str = "training",
+        compressed: bool = True,
     ) -> "ModelData":
         """Use what a completed training job made: what `PyTorch.attach` does in the SageMaker Python SDK.
 
@@ -135,8 +179,10 @@ class ModelData(ABC):
             The bucket of its model artifact.
         output_prefix : str, optional
             Its output path in that bucket. Defaults to ``training``, as `PyTorchTrainingJob` does.
+        compressed : bool, optional
+            Whether its output is compressed, see `PyTorchTrainingJob`. Defaults to yes.
         """
-        return _TrainingJobModelData(training_job_name, output_bucket, output_prefix)
+        return _TrainingJobModelData(training_job_name, output_bucket, output_prefix, compressed)
 
 
 @dataclass(frozen=True)
@@ -147,6 +193,26 @@ class _BucketModelData(ModelData):
     def bind(self, scope: Construct) -> ModelDataLocation:
         event = {"model_data": self.bucket.s3_url_for_object(self.object_key)}
         return ModelDataLocation(event, self.bucket, self.object_key)
+
+
+@dataclass(frozen=True)
+class _PrefixModelData(ModelData):
+    bucket: s3.IBucket
+    prefix: str
+    in_place: bool
+
+    @property
+    def compressed(self) -> bool:
+        return False
+
+    def bind(self, scope: Construct) -> ModelDataLocation:
+        event = {"model_data": self.bucket.s3_url_for_object(self.prefix)}
+        return ModelDataLocation(
+            event,
+            self.bucket,
+            f"{self.prefix}*",
+            code_key_pattern=f"{self.prefix}code/*" if self.in_place else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -169,11 +235,17 @@ class _TrainingJobModelData(ModelData):
     training_job_name: str
     bucket: s3.IBucket
     prefix: str
+    is_archive: bool
+
+    @property
+    def compressed(self) -> bool:
+        return self.is_archive
 
     def bind(self, scope: Construct) -> ModelDataLocation:
+        name = "model.tar.gz" if self.is_archive else "model/*"
         return ModelDataLocation(
             {"training_job_name": self.training_job_name},
             self.bucket,
-            f"{self.prefix}/{self.training_job_name}/output/model.tar.gz",
+            f"{self.prefix}/{self.training_job_name}/output/{name}",
             sagemaker_arn(scope, "training-job", self.training_job_name),
         )

@@ -18,6 +18,7 @@ from .endpoint_cleanup import EndpointCleanup
 from .endpoint_deployment import EndpointDeployment
 from .framework_version import FrameworkVersion
 from .inference_code import (
+    CODE_DIRECTORY,
     check_inference_code,
     default_inference_code,
     serving_environment,
@@ -154,6 +155,11 @@ class PyTorchPipeline(Construct):
             endpoint_name is None or _is_endpoint_name(endpoint_name),
             f"endpoint_name must be up to 63 lower-case letters, digits and dashes, got {endpoint_name}",
         )
+        problems.check(
+            training_job.compress_output or version.code_in_model_archive,
+            "training_job must compress its output for framework_version before 1.2, whose code is an archive"
+            f" of its own, got compress_output=False with {version.full}",
+        )
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
@@ -180,26 +186,39 @@ class PyTorchPipeline(Construct):
         )
         archive.grant_read(self.packager)
         training_job.grant_read_output(self.packager)
-        self.packager.grant_output(artifacts, f"{_MODELS_PREFIX}/*")
-        artifacts.grant_read(self.model_role, f"{_MODELS_PREFIX}/*")
+        models = f"{_MODELS_PREFIX}/*"
+        self.packager.grant_output(artifacts, models)
+        self.packager.grant_read_output(self.model_role, artifacts, models)
 
-        version_name = f"'{self.version_prefix}-' & {RUN_SUFFIX}"
         models_uri = artifacts.s3_url_for_object(_MODELS_PREFIX)
-        package = self.packager.package_state(
+        compressed = training_job.compress_output
+        model_name = "model.tar.gz" if compressed else "model/"
+        begin = sfn.Pass.jsonata(
             self,
-            "Package model",
-            payload={
-                "model_data": jsonata.evaluate("$states.input.model_data"),
+            "Name version",
+            assign={
+                "training": jsonata.evaluate("$states.input"),
+                "version": jsonata.evaluate(f"'{self.version_prefix}-' & {RUN_SUFFIX}"),
+            },
+        )
+        package = self.packager.package_states(
+            self,
+            "Packaging",
+            event={
+                "model_data": jsonata.evaluate("$training.model_data"),
                 "source_code": archive.s3_uri,
-                "output": jsonata.evaluate(f"'{models_uri}/' & {version_name} & '/model.tar.gz'"),
+                "output": jsonata.evaluate(f"'{models_uri}/' & $version & '/{model_name}'"),
                 "framework_version": version.full,
                 "entry_point": archive.entry_point,
             },
-            assign={
-                "training": jsonata.evaluate("$states.input"),
-                "version": jsonata.evaluate(version_name),
-                "packaged": jsonata.evaluate("$states.result.Payload"),
-            },
+            job_name="$version",
+            job_name_prefix=self.version_prefix,
+            model_arns=artifacts.arn_for_objects(f"{training_job.output_prefix}/*") if compressed else None,
+            submit_directory=(
+                jsonata.literal(CODE_DIRECTORY)
+                if version.code_in_model_archive
+                else f"'{models_uri}/' & $version & '/sourcedir.tar.gz'"
+            ),
         )
         create_model = TaskState(
             self,
@@ -210,7 +229,7 @@ class PyTorchPipeline(Construct):
                 "ExecutionRoleArn": self.model_role.role_arn,
                 "PrimaryContainer": {
                     "Image": image_config.image_uri,
-                    "ModelDataUrl": jsonata.evaluate("$packaged.model_data_url"),
+                    **_model_data(jsonata.evaluate("$packaged.model_data_url"), compressed),
                     "Environment": {
                         **serving_environment(
                             version,
@@ -242,6 +261,8 @@ class PyTorchPipeline(Construct):
             "Cleanup",
             endpoint_name=self.endpoint_name,
             version_prefix=self.version_prefix,
+            artifacts=artifacts,
+            artifacts_prefix=_MODELS_PREFIX,
             removal_policy=removal_policy,
         )
         deployment = EndpointDeployment(
@@ -261,7 +282,7 @@ class PyTorchPipeline(Construct):
             self,
             "Resource",
             definition_body=sfn.DefinitionBody.from_chainable(
-                sfn.Chain.start(training_job).next(package).next(create_model).next(deployment)
+                sfn.Chain.start(training_job).next(begin).next(package).next(create_model).next(deployment)
             ),
             comment="Trains, packages, deploys and verifies a PyTorch model",
         )
@@ -292,6 +313,14 @@ class PyTorchPipeline(Construct):
             Further properties of `aws_cloudwatch.Metric`, for example ``statistic``.
         """
         return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
+
+
+def _model_data(uri: str, compressed: bool) -> dict[str, Any]:
+    """Render where a container finds its model."""
+    if compressed:
+        return {"ModelDataUrl": uri}
+    source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+    return {"ModelDataSource": {"S3DataSource": source}}
 
 
 def _is_endpoint_name(name: str) -> bool:

@@ -95,6 +95,9 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         Where model artifacts go. Defaults to a new `ArtifactsBucket`.
     output_prefix : str, optional
         Key prefix in it. Defaults to ``training``.
+    compress_output : bool, optional
+        Whether the model artifact is a model.tar.gz. Weights hardly compress: without compression a large
+        model is saved, packaged and loaded sooner, as objects below a prefix. Defaults to yes.
     output_key, volume_key : kms.IKey, optional
         Keys for the artifacts and for the hosts' storage. Default to the bucket's encryption and to
         a key of SageMaker's.
@@ -136,6 +139,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         encrypt_inter_container_traffic: bool = False,
         output_bucket: s3.IBucket | None = None,
         output_prefix: str = "training",
+        compress_output: bool = True,
         output_key: kms.IKey | None = None,
         volume_key: kms.IKey | None = None,
         image: PyTorchImage | None = None,
@@ -163,6 +167,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.source_code = source_code or SourceCode.bundled_training()
         self.output_bucket = output_bucket or ArtifactsBucket(self, "Artifacts")
         self.output_prefix = output_prefix
+        self.compress_output = compress_output
         self.role = role or new_container_role(self, "Role")
         self.job_name_prefix = name_prefix(self)
         if use_spot_instances and checkpoint_prefix is None:
@@ -214,6 +219,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             wait = max_wait or max_run.plus(Duration.hours(1))
             stopping["MaxWaitTimeInSeconds"] = wait.to_seconds()
         output: dict[str, Any] = {"S3OutputPath": output_uri}
+        if not compress_output:
+            output["CompressionType"] = "NONE"
         if output_key is not None:
             output["KmsKeyId"] = output_key.key_arn
         algorithm: dict[str, Any] = {"TrainingImage": image_config.image_uri, "TrainingInputMode": "File"}

@@ -165,6 +165,6 @@ def _job_output(job: str) -> dict[str, str]:
     """Render the fragment's output from a ``DescribeTrainingJob`` answer."""
     return {
         "training_job_name": jsonata.evaluate(f"{job}.TrainingJobName"),
-        "model_data": jsonata.evaluate(jsonata.or_null(f"{job}.ModelArtifacts.S3ModelArtifacts")),
+        "model_data": jsonata.evaluate(jsonata.model_data(job)),
         "metrics": jsonata.evaluate(jsonata.metrics(job)),
     }

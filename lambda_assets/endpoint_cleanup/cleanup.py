@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from artifacts import Artifacts
 from botocore.exceptions import ClientError
 
 _POLL_SECONDS = 5.0
@@ -26,12 +27,15 @@ class EndpointCleanup:
     ----------
     sagemaker
         A boto3 client.
+    artifacts
+        The packaged models of the versions.
     remaining_seconds : callable
         How much time the function has left.
     """
 
-    def __init__(self, sagemaker: Any, remaining_seconds: Callable[[], float]) -> None:
+    def __init__(self, sagemaker: Any, artifacts: Artifacts, remaining_seconds: Callable[[], float]) -> None:
         self._sagemaker = sagemaker
+        self._artifacts = artifacts
         self._remaining_seconds = remaining_seconds
 
     def remove_version(self, endpoint_name: str, version: str) -> list[str]:
@@ -144,6 +148,7 @@ class EndpointCleanup:
     def _delete_version(self, version: str) -> None:
         _ignore_missing(self._sagemaker.delete_endpoint_config, EndpointConfigName=version)
         _ignore_missing(self._sagemaker.delete_model, ModelName=version)
+        self._artifacts.supersede(version)
 
 
 def _ignore_missing(call: Callable[..., Any], **arguments: str) -> Any:

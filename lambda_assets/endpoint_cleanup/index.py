@@ -6,11 +6,16 @@ Events of a state machine
     superseded versions.
 Events of CloudFormation
     A custom resource with ``EndpointName`` and ``NamePrefix``; its deletion removes everything.
+
+The variable ``ARTIFACTS`` holds the S3 prefix of the versions' packaged models; those of removed versions are
+marked as superseded.
 """
 
+import os
 from typing import Any
 
 import boto3
+from artifacts import Artifacts
 from cleanup import EndpointCleanup
 from cloudformation import answer
 
@@ -18,7 +23,9 @@ from cloudformation import answer
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Handle one event; see the module."""
     cleanup = EndpointCleanup(
-        boto3.client("sagemaker"), remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000
+        boto3.client("sagemaker"),
+        Artifacts(boto3.client("s3"), os.environ["ARTIFACTS"]),
+        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     if "RequestType" in event:
         return answer(event, lambda: _on_stack_change(cleanup, event))

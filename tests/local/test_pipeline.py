@@ -64,10 +64,10 @@ class Deployed:
         output: dict[str, Any] = json.loads(execution["output"])
         return output
 
-    def answer(self) -> str:
-        """What the scripted endpoint answers."""
+    def answer(self, endpoint: str = "Scripted") -> str:
+        """What a scripted endpoint answers."""
         response = self.aws.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=self.outputs["ScriptedEndpoint"], Body=b"[[1]]", ContentType="application/json"
+            EndpointName=self.outputs[f"{endpoint}Endpoint"], Body=b"[[1]]", ContentType="application/json"
         )
         return str(response["Body"].read().decode())
 
@@ -212,6 +212,32 @@ def test_a_version_that_does_not_serve_is_taken_back(deployed: Deployed, answer:
     assert endpoint["EndpointConfigName"] == good["endpoint_config_name"]
     newest = max(deployed.versions("Scripted"))
     assert newest == good["model_name"]
+
+
+def test_a_model_too_large_for_the_function_is_packaged_by_a_processing_job(deployed: Deployed) -> None:
+    output = deployed.succeed("Large")
+    sagemaker = deployed.aws.client("sagemaker")
+    job = sagemaker.describe_processing_job(ProcessingJobName=output["model_name"])
+    assert job["ProcessingJobStatus"] == "Completed"
+    assert output["model_data_url"].endswith(f"/{output['model_name']}/model.tar.gz")
+    assert deployed.answer("Large") == "Large"
+
+
+def test_an_uncompressed_model_is_packaged_and_served_as_it_is(deployed: Deployed) -> None:
+    output = deployed.succeed("Uncompressed")
+    assert deployed.answer("Uncompressed") == "Uncompressed"
+    model = deployed.aws.client("sagemaker").describe_model(ModelName=output["model_name"])
+    source = model["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]
+    assert source == {
+        "S3Uri": output["model_data_url"],
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    bucket, _, prefix = output["model_data_url"].removeprefix("s3://").partition("/")
+    found = deployed.aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    names = {entry["Key"].removeprefix(prefix) for entry in found}
+    assert "code/serve_answer.py" in names
+    assert not any(name.endswith(".tar.gz") for name in names)
 
 
 def test_destroying_the_stack_leaves_nothing(deployed: Deployed, first: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -48,6 +49,7 @@ def test_artifacts_bucket_full(stack: Stack, matches_snapshot: Check) -> None:
         "Artifacts",
         encryption_key=kms.Key(stack, "Key"),
         versioned=True,
+        superseded_expiration=Duration.days(30),
         removal_policy=RemovalPolicy.DESTROY,
     )
     matches_snapshot()
@@ -85,6 +87,7 @@ def test_training_job_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: C
         encrypt_inter_container_traffic=True,
         output_bucket=bucket,
         output_prefix="jobs",
+        compress_output=False,
         output_key=key,
         volume_key=key,
         py_version="py312",
@@ -107,6 +110,10 @@ def test_model_packager_full(stack: Stack, bucket: s3.IBucket, matches_snapshot:
         timeout=Duration.minutes(5),
         architecture=lambda_.Architecture.X86_64,
         log_retention=logs.RetentionDays.ONE_WEEK,
+        log_encryption_key=kms.Key(stack, "LogKey"),
+        encryption_key=kms.Key(stack, "Key"),
+        reserved_concurrent_executions=2,
+        vpc=ec2.Vpc(stack, "Vpc", max_azs=1),
     )
     packager.grant_output(bucket, "models/*")
     matches_snapshot()

@@ -1,8 +1,9 @@
-from aws_cdk import RemovalPolicy, Stack
+import pytest
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Match, Template
 
-from cdk_sagemaker_pytorch import ArtifactsBucket
+from cdk_sagemaker_pytorch import ArtifactsBucket, ConfigurationError
 
 
 def test_safe_by_default(stack: Stack) -> None:
@@ -71,3 +72,33 @@ def test_properties_replace_the_defaults(stack: Stack) -> None:
             "Properties": {"VersioningConfiguration": {"Status": "Enabled"}},
         },
     )
+
+
+def test_superseded_artifacts_expire_where_that_is_asked_for(stack: Stack) -> None:
+    ArtifactsBucket(stack, "Bucket", versioned=True, superseded_expiration=Duration.days(30))
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::S3::Bucket",
+        {
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}, "Status": "Enabled"},
+                    {
+                        "Id": "Superseded",
+                        "ExpirationInDays": 30,
+                        "TagFilters": [{"Key": "cdk-sagemaker-pytorch:superseded", "Value": "true"}],
+                        "Status": "Enabled",
+                    },
+                    {
+                        "Id": "Replaced",
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+                        "Status": "Enabled",
+                    },
+                ]
+            }
+        },
+    )
+
+
+def test_fails_when_artifacts_would_expire_within_a_day(stack: Stack) -> None:
+    with pytest.raises(ConfigurationError, match="superseded_expiration must be at least 1 day, got"):
+        ArtifactsBucket(stack, "Bucket", superseded_expiration=Duration.hours(2))

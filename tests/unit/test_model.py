@@ -3,12 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import Duration, Stack
+from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 
-from cdk_sagemaker_pytorch import ConfigurationError, ModelData, PyTorchModel, SourceCode
+from cdk_sagemaker_pytorch import ConfigurationError, ModelData, ModelPackager, PyTorchModel, SourceCode
 
 Statements = Callable[[str], list[dict[str, Any]]]
 
@@ -150,3 +151,115 @@ def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack, model_data
         "model_server_workers",
         "accelerator_type",
     ]
+
+
+def test_uncompressed_model_data_are_used_where_they_lie(stack: Stack, statements: Statements) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    data = ModelData.from_prefix(bucket, "llm")
+    PyTorchModel(stack, "Model", model_data=data, framework_version="2.6")
+    found = container(stack)
+    assert "ModelDataUrl" not in found
+    assert found["ModelDataSource"]["S3DataSource"] == {
+        "S3Uri": "s3://models/llm/",
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    assert "models/llm/*" in str(statements("ModelRole"))
+
+
+def test_uncompressed_model_data_get_source_code_in_a_copy(
+    stack: Stack, inference_code: SourceCode, statements: Statements
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=ModelData.from_prefix(bucket, "llm/"),
+        framework_version="2.6",
+        source_code=inference_code,
+    )
+    ((logical_id, packaged),) = Template.from_stack(stack).find_resources("Custom::PackagedModel").items()
+    assert packaged["Properties"]["model_data"] == "s3://models/llm/"
+    assert str(packaged["Properties"]["output"]["Fn::Join"]).endswith("/model/']]")
+    source = container(stack)["ModelDataSource"]["S3DataSource"]
+    assert source["S3Uri"] == {"Fn::GetAtt": [logical_id, "ModelDataUrl"]}
+    writes = [s for s in statements("CdkSagemakerPytorchModelPackager") if "s3:PutObject" in s["Action"]]
+    assert all("models/llm" not in str(statement["Resource"]) for statement in writes)
+
+
+def test_source_code_is_put_into_uncompressed_model_data_where_that_is_asked_for(
+    stack: Stack, inference_code: SourceCode, statements: Statements
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=ModelData.from_prefix(bucket, "llm/", in_place=True),
+        framework_version="2.6",
+        source_code=inference_code,
+    )
+    ((_, packaged),) = Template.from_stack(stack).find_resources("Custom::PackagedModel").items()
+    assert packaged["Properties"]["output"] == "s3://models/llm/"
+    Template.from_stack(stack).resource_count_is("AWS::S3::Bucket", 0)
+    changing = [
+        s
+        for s in statements("CdkSagemakerPytorchModelPackager")
+        if "s3:PutObject" in s["Action"] or "s3:DeleteObject*" in s["Action"]
+    ]
+    assert "s3:DeleteObject*" in str(changing)
+    assert all("models/llm/code/*" in str(statement["Resource"]) for statement in changing)
+
+
+def test_other_source_code_in_place_makes_another_model(app: App, tmp_path: Path) -> None:
+    stacks = [Stack(app, "First"), Stack(app, "Second")]
+    for number, stack in enumerate(stacks):
+        script = tmp_path / str(number) / "inference.py"
+        script.parent.mkdir()
+        script.write_text(f"def model_fn(model_dir):\n    return {number}\n")
+        PyTorchModel(
+            stack,
+            "Model",
+            model_data=ModelData.from_prefix(
+                s3.Bucket.from_bucket_name(stack, "Bucket", "models"), "llm/", in_place=True
+            ),
+            framework_version="2.6",
+            source_code=SourceCode.from_file(script),
+        )
+    first, second = (container(stack)["Environment"]["CDK_SAGEMAKER_PYTORCH_PACKAGED"] for stack in stacks)
+    assert first != second
+
+
+def test_a_packager_of_ones_own_packages(
+    stack: Stack, model_data: ModelData, inference_code: SourceCode, statements: Statements
+) -> None:
+    key = kms.Key(stack, "Key")
+    packager = ModelPackager(stack, "Own", encryption_key=key)
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=model_data,
+        framework_version="2.6",
+        source_code=inference_code,
+        packager=packager,
+    )
+    template = Template.from_stack(stack)
+    template.resource_count_is("AWS::Lambda::Function", 1)
+    ((_, packaged),) = template.find_resources("Custom::PackagedModel").items()
+    assert packaged["Properties"]["kms_key_id"] == stack.resolve(key.key_arn)
+    assert any("kms:Decrypt" in s["Action"] for s in statements("ModelRole"))
+
+
+def test_fails_when_uncompressed_model_data_are_for_an_old_version(
+    stack: Stack, inference_code: SourceCode
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    with pytest.raises(
+        ConfigurationError, match=r"model_data must be a model\.tar\.gz for framework_version"
+    ):
+        PyTorchModel(
+            stack,
+            "Model",
+            model_data=ModelData.from_prefix(bucket, "llm/"),
+            framework_version="1.1",
+            source_code=inference_code,
+        )

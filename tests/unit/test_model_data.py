@@ -76,3 +76,27 @@ def test_fails_when_a_directory_is_missing_or_empty(tmp_path: Path) -> None:
         ModelData.from_directory(tmp_path / "nowhere")
     with pytest.raises(ConfigurationError, match="path must be a directory with model files"):
         ModelData.from_directory(tmp_path)
+
+
+def test_a_prefix_is_that_of_whole_names(stack: Stack, bucket: s3.IBucket) -> None:
+    for written in ("llm/weights", "llm/weights/"):
+        data = ModelData.from_prefix(bucket, written)
+        assert not data.compressed
+        location = data.bind(stack)
+        assert location.s3_uri == "s3://models/llm/weights/"
+        assert location.object_key_pattern == "llm/weights/*"
+        assert location.code_key_pattern is None
+    in_place = ModelData.from_prefix(bucket, "llm", in_place=True).bind(stack)
+    assert in_place.code_key_pattern == "llm/code/*"
+
+
+def test_a_training_job_may_leave_an_uncompressed_model(stack: Stack, bucket: s3.IBucket) -> None:
+    data = ModelData.from_training_job("job-1", output_bucket=bucket, compressed=False)
+    assert not data.compressed
+    assert data.bind(stack).object_key_pattern == "training/job-1/output/model/*"
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/llm"])
+def test_fails_when_a_prefix_is_none(bucket: s3.IBucket, prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="prefix must be the beginning of keys"):
+        ModelData.from_prefix(bucket, prefix)

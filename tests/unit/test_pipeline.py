@@ -47,8 +47,9 @@ def test_an_execution_trains_packages_deploys_and_verifies(
 ) -> None:
     make_pipeline()
     found = states()
-    assert found["Train"]["Next"] == found["Attached"]["Next"] == "Package model"
-    assert found["Package model"]["Next"] == "Create model"
+    assert found["Train"]["Next"] == found["Attached"]["Next"] == "Name version"
+    assert found["Name version"]["Next"] == "Ask for model size"
+    assert found["Package model"]["Next"] == found["Package large model"]["Next"] == "Create model"
     assert found["Create model"]["Next"] == "Create endpoint configuration"
     assert found["Create endpoint configuration"]["Next"] == "Find endpoint"
     assert found["Create endpoint"]["Next"] == "Look at endpoint"
@@ -73,11 +74,63 @@ def test_its_output_names_everything_that_was_made(make_pipeline: MakePipeline, 
 def test_the_packager_gets_its_event(make_pipeline: MakePipeline, states: States) -> None:
     make_pipeline(training_version="2.6", framework_version="2.6")
     payload = states()["Package model"]["Arguments"]["Payload"]
-    assert payload["model_data"] == "{% $states.input.model_data %}"
+    assert payload["model_data"] == "{% $training.model_data %}"
     assert payload["framework_version"] == "2.6.0"
     assert payload["entry_point"] == "inference.py"
     assert payload["source_code"].startswith("s3://")
     assert payload["output"].endswith("& '/model.tar.gz' %}")
+
+
+def test_the_code_of_old_versions_lies_beside_the_model(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline(framework_version="1.1")
+    packaged = states()["Package large model"]["Assign"]["packaged"]
+    assert packaged["submit_directory"].endswith("& $version & '/sourcedir.tar.gz' %}")
+
+
+def test_an_uncompressed_model_stays_so(
+    stack: Stack, inference_code: SourceCode, states: States, statements: Statements
+) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", compress_output=False)
+    PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)
+    found = states()
+    assert found["Train"]["Arguments"]["OutputDataConfig"]["CompressionType"] == "NONE"
+    assert found["Name version"]["Next"] == "Package model"
+    assert found["Package model"]["Arguments"]["Payload"]["output"].endswith("& '/model/' %}")
+    primary = found["Create model"]["Arguments"]["PrimaryContainer"]
+    assert "ModelDataUrl" not in primary
+    assert primary["ModelDataSource"]["S3DataSource"] == {
+        "S3Uri": "{% $packaged.model_data_url %}",
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    # The container lists what lies below the prefix.
+    assert any("s3:List*" in s["Action"] for s in statements("PipelineModelRole"))
+
+
+def test_a_key_of_the_packager_reaches_the_model(
+    make_pipeline: MakePipeline, stack: Stack, states: States, statements: Statements
+) -> None:
+    packager = ModelPackager(stack, "Packager", encryption_key=kms.Key(stack, "Key"))
+    make_pipeline(packager=packager)
+    assert states()["Package model"]["Arguments"]["Payload"]["kms_key_id"].startswith("${Key")
+    assert any("kms:Decrypt" in s["Action"] for s in statements("PipelineModelRole"))
+
+
+def test_fails_when_an_uncompressed_model_is_for_an_old_version(
+    stack: Stack, inference_code: SourceCode
+) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", compress_output=False)
+    with pytest.raises(ConfigurationError, match="training_job must compress its output for framework_ver"):
+        PyTorchPipeline(
+            stack, "Pipeline", training_job=job, source_code=inference_code, framework_version="1.1"
+        )
+
+
+def test_no_role_has_a_managed_policy(make_pipeline: MakePipeline, stack: Stack) -> None:
+    make_pipeline()
+    roles = Template.from_stack(stack).find_resources("AWS::IAM::Role")
+    assert len(roles) == 5
+    assert not any("ManagedPolicyArns" in role["Properties"] for role in roles.values())
 
 
 def test_every_state_after_packaging_takes_the_version_back_when_it_fails(

@@ -23,6 +23,7 @@ _ACTION_NAMES = {
 # SageMaker: resource type by the parameter that names it.
 _SAGEMAKER_RESOURCES = {
     "TrainingJobName": "training-job",
+    "ProcessingJobName": "processing-job",
     "ModelName": "model",
     "EndpointConfigName": "endpoint-config",
     "EndpointName": "endpoint",
@@ -30,6 +31,7 @@ _SAGEMAKER_RESOURCES = {
 # Parameters that hand a role to a service.
 _PASSED_ROLES = {
     "sagemaker:CreateTrainingJob": ("RoleArn", "sagemaker.amazonaws.com"),
+    "sagemaker:CreateProcessingJob": ("RoleArn", "sagemaker.amazonaws.com"),
     "sagemaker:CreateModel": ("ExecutionRoleArn", "sagemaker.amazonaws.com"),
     "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
     "states:CreateStateMachine": ("roleArn", "states.amazonaws.com"),
@@ -181,6 +183,7 @@ def _resource_tags(service: str, resource: str | None) -> dict[str, list[str]]:
     kind, _, name = resource.split(":")[-1].partition("/")
     records: dict[str, Any] = {
         "training-job": backend.training_jobs,
+        "processing-job": backend.processing_jobs,
         "model": backend._models,
         "endpoint-config": backend.endpoint_configs,
         "endpoint": backend.endpoints,

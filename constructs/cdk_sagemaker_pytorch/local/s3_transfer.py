@@ -63,3 +63,9 @@ def download(s3: Any, uri: str, file: Path) -> Path:
 def upload(s3: Any, file: Path, uri: str) -> None:
     """Upload a file."""
     s3.upload_file(str(file), *split_uri(uri))
+
+
+def upload_folder(s3: Any, folder: Path, uri: str) -> None:
+    """Upload the files of a folder, with their paths in it below a prefix."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        upload(s3, file, f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}")

@@ -1,7 +1,7 @@
 """The SageMaker API of the local AWS: jobs really train and endpoints really answer.
 
-Operations on training jobs, models, endpoint configurations, endpoints and tags are answered here; all
-others are moto's.
+Operations on training and processing jobs, models, endpoint configurations, endpoints and tags are answered
+here; all others are moto's.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from .endpoints import Deployment, Endpoint
 from .iam import RoleError, role_credentials
 from .moto_parts import replace
+from .processing_jobs import ProcessingJob
 from .sagemaker_records import (
     Record,
     ResourceInUseError,
@@ -66,6 +67,37 @@ class LocalSageMakerResponse(SageMakerResponse):
         summaries = [job.summary() for job in list(self._training_jobs.values())]
         summaries = [item for item in summaries if status in (None, item["TrainingJobStatus"])]
         return self._page(summaries, "TrainingJob", "TrainingJobSummaries")
+
+    def create_processing_job(self) -> ActionResult:
+        """Answer CreateProcessingJob."""
+        request = self._request()
+        name = request["ProcessingJobName"]
+        if name in self._processing_jobs:
+            raise ResourceInUseError(
+                "Processing job names must be unique within an AWS account and region, but a processing job "
+                f"with the name {name!r} already exists ({self._processing_jobs[name].arn})"
+            )
+        _check_role(request["RoleArn"])
+        job = ProcessingJob(request)
+        self._processing_jobs[name] = job
+        job.start()
+        return ActionResult({"ProcessingJobArn": job.arn})
+
+    def describe_processing_job(self) -> ActionResult:
+        """Answer DescribeProcessingJob."""
+        return ActionResult(self._processing_job().describe())
+
+    def stop_processing_job(self) -> ActionResult:
+        """Answer StopProcessingJob."""
+        self._processing_job().stop()
+        return EmptyResult()
+
+    def list_processing_jobs(self) -> ActionResult:
+        """Answer ListProcessingJobs."""
+        status = self._get_param("StatusEquals")
+        summaries = [job.summary() for job in list(self._processing_jobs.values())]
+        summaries = [item for item in summaries if status in (None, item["ProcessingJobStatus"])]
+        return self._page(summaries, "ProcessingJob", "ProcessingJobSummaries")
 
     def create_model(self) -> ActionResult:
         """Answer CreateModel."""
@@ -176,6 +208,10 @@ class LocalSageMakerResponse(SageMakerResponse):
         return cast("dict[str, TrainingJob]", self.sagemaker_backend.training_jobs)
 
     @property
+    def _processing_jobs(self) -> dict[str, ProcessingJob]:
+        return cast("dict[str, ProcessingJob]", self.sagemaker_backend.processing_jobs)
+
+    @property
     def _models(self) -> dict[str, Record]:
         return cast("dict[str, Record]", self.sagemaker_backend._models)
 
@@ -201,6 +237,12 @@ class LocalSageMakerResponse(SageMakerResponse):
         if name not in self._training_jobs:
             raise ResourceNotFoundError("Requested resource not found.")
         return self._training_jobs[name]
+
+    def _processing_job(self) -> ProcessingJob:
+        name = self._get_param("ProcessingJobName")
+        if name not in self._processing_jobs:
+            raise ResourceNotFoundError("Requested resource not found.")
+        return self._processing_jobs[name]
 
     def _endpoint_config(self) -> Record:
         return self._find(
@@ -243,6 +285,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         kind, _, name = arn.split(":")[-1].partition("/")
         records: dict[str, dict[str, Any]] = {
             "training-job": self._training_jobs,
+            "processing-job": self._processing_jobs,
             "model": self._models,
             "endpoint-config": self._endpoint_configs,
             "endpoint": self._endpoints,

@@ -24,13 +24,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
 _POLL_SECONDS = 0.2
-_ACTIONS = frozenset(
-    {"createTrainingJob", "createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"}
-)
+# Jobs that a task can wait for, by action: their kind in the API.
+_JOBS = {"createTrainingJob": "training_job", "createProcessingJob": "processing_job"}
+_ACTIONS = frozenset({*_JOBS, "createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"})
 
 
 class SageMakerTask(state_task_service_callback.StateTaskServiceCallback):
-    """A task that calls SageMaker; `createTrainingJob.sync` waits for the job, and stops it if it is stopped.
+    """A task that calls SageMaker; with `.sync` it waits for the job, and stops it if it is stopped.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class SageMakerTask(state_task_service_callback.StateTaskServiceCallback):
     def _validate_service_integration_is_supported(self) -> None:
         action, condition = self.resource.api_action, self.resource.condition
         if action not in _ACTIONS or (
-            condition is not None and self._get_sfn_resource() != "createTrainingJob.sync"
+            condition is not None and self._get_sfn_resource() not in {f"{job}.sync" for job in _JOBS}
         ):
             raise ValueError(
                 f"The resource provided {self.resource.resource_arn} not recognized. The value is not a "
@@ -74,19 +74,21 @@ class SageMakerTask(state_task_service_callback.StateTaskServiceCallback):
     ) -> None:
         env.stack.pop()
         sagemaker = self._client_for("", "sagemaker", state_credentials)
-        name = normalised_parameters["TrainingJobName"]
+        kind = _JOBS[self.resource.api_action]
+        prefix = kind.title().replace("_", "")
+        name = {f"{prefix}Name": normalised_parameters[f"{prefix}Name"]}
         while True:
-            job = sagemaker.describe_training_job(TrainingJobName=name)
-            if job["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+            job = getattr(sagemaker, f"describe_{kind}")(**name)
+            if job[f"{prefix}Status"] not in ("InProgress", "Stopping"):
                 break
             if not env.is_running():
                 # The execution was stopped or the task timed out.
-                sagemaker.stop_training_job(TrainingJobName=name)
+                getattr(sagemaker, f"stop_{kind}")(**name)
                 break
             time.sleep(_POLL_SECONDS)
         job.pop("ResponseMetadata")
         result = _json_value(job)
-        if env.is_running() and job["TrainingJobStatus"] != "Completed":
+        if env.is_running() and job[f"{prefix}Status"] != "Completed":
             raise FailureEventException(
                 self._failure(
                     env,

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cdk_sagemaker_pytorch.image_description import describe_image
 
 from . import s3_transfer
+from .archives import unpack_archive
 from .hyperparameters import decode_hyperparameters
 from .iam import role_credentials
 from .logs import LogStream
@@ -72,8 +73,12 @@ class TrainingJob:
 
     @property
     def model_uri(self) -> str:
-        """Where the model artifact goes."""
-        return f"{self._output_uri}/model.tar.gz"
+        """Where the model artifact goes: the archive, or the prefix of an uncompressed one."""
+        return f"{self._output_uri}/{'model.tar.gz' if self._compressed else 'model/'}"
+
+    @property
+    def _compressed(self) -> bool:
+        return bool(self.request["OutputDataConfig"].get("CompressionType") != "NONE")
 
     @property
     def _output_uri(self) -> str:
@@ -258,9 +263,15 @@ class TrainingJob:
         if result.status == "Completed":
             self._enter("Uploading", "Uploading generated training model")
         try:
-            if result.model_archive is not None:
-                s3_transfer.upload(s3, result.model_archive, self.model_uri)
-            s3_transfer.upload(s3, result.output_archive, f"{self._output_uri}/output.tar.gz")
+            for name, archive in (("model", result.model_archive), ("output", result.output_archive)):
+                if archive is None:
+                    continue
+                if self._compressed:
+                    s3_transfer.upload(s3, archive, f"{self._output_uri}/{name}.tar.gz")
+                else:
+                    folder = self.directory / "uncompressed" / name
+                    unpack_archive(archive, folder)
+                    s3_transfer.upload_folder(s3, folder, f"{self._output_uri}/{name}")
         except (ClientError, BotoCoreError, ValueError) as error:
             message = f"ClientError: cannot upload the artifacts to {self._output_uri}: {error}"
             if result.failure_reason is not None:

@@ -1,5 +1,6 @@
-"""`python -m packager '<event as JSON>'`: packaging as a SageMaker Processing job, without a deadline."""
+"""`python -m packager [--message FILE] EVENT…`: packaging as a processing job, without a deadline."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -8,22 +9,23 @@ from .deadline import Deadline
 from .errors import ModelPackagerError
 from .handling import answer
 
-# Processing shows this file's content as the job's ExitMessage.
-_MESSAGE = Path("/opt/ml/output/message")
+_MAX_MESSAGE: int = 1000  # a processing job reports one kilobyte
 
 
 def main(arguments: list[str]) -> int:
-    """Meet the request given as the only argument; print the answer as JSON and return the exit code."""
-    if len(arguments) != 1:
-        print("usage: python -m packager '<event as JSON>'", file=sys.stderr)  # noqa: T201
-        return 2
+    """Meet the request that the arguments hold; print the answer as JSON and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m packager", description=__doc__)
+    parser.add_argument("event", nargs="+", help="the event as JSON, in pieces that are put together")
+    parser.add_argument("--message", type=Path, help="where what went wrong is written besides the log")
+    given = parser.parse_args(arguments)
     try:
-        print(json.dumps(answer(json.loads(arguments[0]), Deadline())))  # noqa: T201 - the job's log
+        print(json.dumps(answer(json.loads("".join(given.event)), Deadline())))  # noqa: T201 - the job's log
     except ModelPackagerError as error:
         message = f"{type(error).__name__}: {error}"
         print(message, file=sys.stderr)  # noqa: T201
-        if _MESSAGE.parent.is_dir():
-            _MESSAGE.write_text(message[:1000])
+        if given.message is not None:
+            given.message.parent.mkdir(parents=True, exist_ok=True)
+            given.message.write_text(message[:_MAX_MESSAGE])
         return 1
     return 0
 

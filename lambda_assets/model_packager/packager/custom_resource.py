@@ -26,8 +26,8 @@ def is_custom_resource(event: Mapping[str, Any]) -> bool:
 def respond(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Package as the resource's properties say, and tell CloudFormation in any case.
 
-    Create and Update package; a new output makes a new physical resource. Delete does nothing: an endpoint
-    may still start instances from the artifact, and the bucket's lifecycle rules remove it.
+    Create and Update package; a new output makes a new physical resource. Delete marks the artifact as
+    superseded and leaves it: the bucket's lifecycle rules may remove it.
 
     Parameters
     ----------
@@ -68,9 +68,10 @@ def respond(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _outcome(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-    if event["RequestType"] == "Delete":
-        return {}
     properties = event.get("ResourceProperties", {})
+    if event["RequestType"] == "Delete":
+        _mark(event, properties, deadline)
+        return {}
     packaged = answer({name: properties[name] for name in properties if name in _FIELDS}, deadline)
     return {
         "PhysicalResourceId": packaged["model_data_url"],
@@ -80,6 +81,17 @@ def _outcome(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
             "Strategy": packaged["strategy"],
         },
     }
+
+
+def _mark(event: Mapping[str, Any], properties: Mapping[str, Any], deadline: Deadline) -> None:
+    """Mark what was made as superseded, unless it lies in the model's own place."""
+    made = str(event.get("PhysicalResourceId", ""))
+    if made.startswith("s3://") and made != properties.get("model_data"):
+        try:
+            answer({"supersede": made}, deadline)
+        except ModelPackagerError as error:
+            # The stack must not stay because of it: the bucket may be gone already.
+            print(f"{made} is not marked as superseded: {error}")  # noqa: T201 - the log
 
 
 class _Once:

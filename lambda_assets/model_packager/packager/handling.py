@@ -13,6 +13,7 @@ from .errors import InvalidRequestError, TrainingJobError
 from .packaging import package
 from .request import PackagingRequest, S3Uri
 from .storage import Storage, default_client
+from .superseded import supersede
 from .sweep import sweep
 
 _SWEEP_AGE_S: Final = 24 * 3600
@@ -27,15 +28,16 @@ def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     event : mapping
         The fields of `PackagingRequest`; `training_job_name` may stand for `model_data`. Or
         `{"sweep": "s3://bucket/prefix/", "older_than": seconds}`, which aborts orphaned uploads that are
-        older, 24 hours by default.
+        older, 24 hours by default; or `{"supersede": "s3://bucket/key"}`, which marks an artifact, or those
+        below a prefix, for a lifecycle rule to remove.
     deadline : Deadline
         When to give up.
 
     Returns
     -------
     dict
-        `model_data_url`, `submit_directory`, `strategy`, `bytes_in`, `bytes_out`; for a sweep `aborted`, a
-        list of S3 URIs.
+        `model_data_url`, `submit_directory`, `strategy`, `bytes_in`, `bytes_out`; for a sweep `aborted`, for
+        a supersession `superseded`: lists of S3 URIs.
 
     Raises
     ------
@@ -47,6 +49,9 @@ def answer(event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     if "sweep" in event:
         place, age = _parse_sweep(event)
         return {"aborted": sweep(Storage(_clients["s3"]), place, age)}
+    if "supersede" in event:
+        place = _place(event, "supersede")
+        return {"superseded": supersede(Storage(_clients["s3"], deadline=deadline), place)}
     if "training_job_name" in event:
         event = _with_artifact(event)
     request = PackagingRequest.parse(event)
@@ -65,10 +70,14 @@ def _parse_sweep(event: Mapping[str, Any]) -> tuple[S3Uri, timedelta]:
     seconds = event.get("older_than", _SWEEP_AGE_S)
     if not isinstance(seconds, int | float) or seconds < 0:
         raise InvalidRequestError(f"older_than must be a number of seconds, 0 or more, got {seconds!r}")
+    return _place(event, "sweep"), timedelta(seconds=seconds)
+
+
+def _place(event: Mapping[str, Any], name: str) -> S3Uri:
     try:
-        return S3Uri.parse(str(event["sweep"])), timedelta(seconds=seconds)
+        return S3Uri.parse(str(event[name]))
     except ValueError as error:
-        raise InvalidRequestError(f"sweep {error}") from error
+        raise InvalidRequestError(f"{name} {error}") from error
 
 
 def _with_artifact(event: Mapping[str, Any]) -> dict[str, Any]:

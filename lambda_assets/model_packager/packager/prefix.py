@@ -48,8 +48,8 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
     size = sum(stored.size for stored in files.values())
     if size > request.max_bytes:
         raise DecompressionBombError(
-            f"{source} has files of {size} bytes, at most {request.max_bytes} are allowed; raise max_bytes if "
-            "that is meant"
+            f"{source} has files of {size} bytes, at most {request.max_bytes} are allowed; raise max_bytes "
+            "if that is meant"
         )
     code_files = _code_files(code, request) if code is not None else {}
     copied = {} if output == source else dict(files)
@@ -122,9 +122,10 @@ def _code_files(code: SourceCode, request: PackagingRequest) -> dict[str, bytes]
             try:
                 info.name.encode()
             except UnicodeEncodeError:
+                name = info.name.encode("utf-8", "surrogateescape")
                 raise UnsafeMemberError(
-                    f"{request.source_code} has the member {show(info.name.encode('utf-8', 'surrogateescape'))}"
-                    ", which is not UTF-8: S3 can hold no such name"
+                    f"{request.source_code} has the member {show(name)}, which is not UTF-8: S3 has no"
+                    " such names"
                 ) from None
             files[info.name] = data.read()
     return files

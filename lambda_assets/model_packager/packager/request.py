@@ -178,7 +178,9 @@ def _check_prefixes(values: Mapping[str, Any], problems: list[str]) -> None:
     elif output != model_data and output.bucket == model_data.bucket:
         shorter, longer = sorted((output.key, model_data.key), key=len)
         if longer.startswith(shorter):
-            problems.append(f"output must not lie within model_data ({model_data}), or around it, got {output}")
+            problems.append(
+                f"output must not lie within model_data ({model_data}), or around it, got {output}"
+            )
     if source_code is not None and values["framework_version"] and values["framework_version"] < (1, 2):
         problems.append(
             "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of "

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Duration, Stack
+from aws_cdk import App, CfnOutput, Duration, Size, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_sagemaker_pytorch import (
     ArtifactsBucket,
+    ModelPackager,
     PyTorchPipeline,
     PyTorchTrainingJob,
     SourceCode,
@@ -46,6 +47,20 @@ class Pipelines(Stack):
             ),
             SourceCode.from_file(SCRIPTS / "serve_answer.py"),
         )
+        for name, compressed, limit in (("Large", True, Size.kibibytes(0)), ("Uncompressed", False, None)):
+            self.pipeline(
+                name,
+                PyTorchTrainingJob(
+                    self,
+                    f"{name}Job",
+                    framework_version="2.6",
+                    source_code=SourceCode.from_file(SCRIPTS / "write_answer.py"),
+                    hyperparameters={"answer": name},
+                    compress_output=compressed,
+                ),
+                SourceCode.from_file(SCRIPTS / "serve_answer.py"),
+                ModelPackager(self, f"{name}Packager", function_limit=limit),
+            )
         for name, script, hosts in (("TwoHosts", "two_hosts.py", 2), ("Failing", "raise_error.py", 1)):
             job = PyTorchTrainingJob(
                 self,
@@ -58,13 +73,20 @@ class Pipelines(Stack):
             machine = sfn.StateMachine(self, name, definition_body=sfn.DefinitionBody.from_chainable(job))
             CfnOutput(self, f"{name}Machine", value=machine.state_machine_arn)
 
-    def pipeline(self, name: str, job: PyTorchTrainingJob, source_code: SourceCode | None) -> None:
+    def pipeline(
+        self,
+        name: str,
+        job: PyTorchTrainingJob,
+        source_code: SourceCode | None,
+        packager: ModelPackager | None = None,
+    ) -> None:
         """Add a pipeline, and say where it is."""
         pipeline = PyTorchPipeline(
             self,
             name,
             training_job=job,
             source_code=source_code,
+            packager=packager,
             sample_request=[[0.5, 0.5]],
             poll_interval=Duration.seconds(1),
         )

@@ -11,6 +11,6 @@ CODE = Path(__file__).parents[3] / "lambda_assets" / "endpoint_cleanup"
 @pytest.fixture(autouse=True)
 def function_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Import this function's code, whatever other function's `index` was imported before."""
-    for name in ("index", "cleanup", "cloudformation"):
+    for name in ("index", "artifacts", "cleanup", "cloudformation"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(CODE))

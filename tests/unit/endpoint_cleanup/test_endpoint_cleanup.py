@@ -28,8 +28,20 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("ARTIFACTS", "s3://artifacts/models/")
     with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="artifacts")
         yield boto3.client("sagemaker")
+
+
+def store_artifact(key: str, **tags: str) -> None:
+    tagging = "&".join(f"{name}={value}" for name, value in tags.items())
+    boto3.client("s3").put_object(Bucket="artifacts", Key=key, Body=b"model", Tagging=tagging)
+
+
+def tags_of(key: str) -> dict[str, str]:
+    found = boto3.client("s3").get_object_tagging(Bucket="artifacts", Key=key)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in found}
 
 
 @pytest.fixture
@@ -41,6 +53,10 @@ def handle(sagemaker: Any) -> Callable[..., dict[str, Any]]:
         return answer
 
     return call
+
+
+def artifacts() -> Any:
+    return importlib.import_module("artifacts").Artifacts(boto3.client("s3"), "s3://artifacts/models/")
 
 
 def make_version(sagemaker: Any, name: str) -> None:
@@ -153,7 +169,7 @@ def test_fails_when_sagemaker_refuses(sagemaker: Any, monkeypatch: pytest.Monkey
             raise ClientError(error, "DescribeEndpoint")  # type: ignore[arg-type]
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        cleanup.EndpointCleanup(Refusing(), lambda: 900).remove_version("e", OLD)
+        cleanup.EndpointCleanup(Refusing(), artifacts(), lambda: 900).remove_version("e", OLD)
 
 
 def test_fails_when_the_endpoint_stays_busy(sagemaker: Any, handle: Callable[..., Any]) -> None:
@@ -162,7 +178,7 @@ def test_fails_when_the_endpoint_stays_busy(sagemaker: Any, handle: Callable[...
     sagemaker_backends["123456789012"]["us-east-1"].endpoints["e"].endpoint_status = "Updating"
     cleanup = importlib.import_module("cleanup")
     with pytest.raises(cleanup.EndpointBusyError, match="still Updating: wait until"):
-        cleanup.EndpointCleanup(sagemaker, lambda: 5).remove_everything("e", PREFIX)
+        cleanup.EndpointCleanup(sagemaker, artifacts(), lambda: 5).remove_everything("e", PREFIX)
 
 
 @pytest.fixture
@@ -238,3 +254,40 @@ def test_cloudformation_hears_of_a_failure(
     assert answer["Status"] == "FAILED"
     assert answer["Reason"] == "KeyError: 'EndpointName'"
     assert answer["PhysicalResourceId"] == "e/p"
+
+
+def test_artifacts_of_removed_versions_are_marked_and_no_others(
+    handle: Callable[..., dict[str, Any]], sagemaker: Any
+) -> None:
+    for version in (OLD, NEW):
+        make_version(sagemaker, version)
+        store_artifact(f"models/{version}/model.tar.gz", team="vision")
+    store_artifact(f"models/{OLD}/code/inference.py")
+    store_artifact(f"models/{OLD}-other/model.tar.gz")
+    handle({"action": "remove_version", "endpoint_name": "e", "version": OLD})
+    marked = {"cdk-sagemaker-pytorch:superseded": "true"}
+    assert tags_of(f"models/{OLD}/model.tar.gz") == {"team": "vision"} | marked
+    assert tags_of(f"models/{OLD}/code/inference.py") == marked
+    assert tags_of(f"models/{NEW}/model.tar.gz") == {"team": "vision"}
+    assert tags_of(f"models/{OLD}-other/model.tar.gz") == {}
+
+
+def test_an_artifact_with_all_the_tags_it_can_have_stays_as_it_is(
+    handle: Callable[..., dict[str, Any]], sagemaker: Any
+) -> None:
+    store_artifact(f"models/{OLD}/model.tar.gz", **{f"tag{number}": "x" for number in range(10)})
+    handle({"action": "remove_version", "endpoint_name": "e", "version": OLD})
+    assert len(tags_of(f"models/{OLD}/model.tar.gz")) == 10
+
+
+def test_a_version_is_removed_although_its_artifacts_cannot_be_marked(
+    handle: Callable[..., dict[str, Any]],
+    sagemaker: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_version(sagemaker, OLD)
+    monkeypatch.setenv("ARTIFACTS", "s3://deleted-bucket/models/")
+    assert handle({"action": "remove_version", "endpoint_name": "e", "version": OLD}) == {"removed": [OLD]}
+    assert sagemaker.list_models()["Models"] == []
+    assert f"the artifacts of {OLD} are not marked as superseded" in capsys.readouterr().out

@@ -96,12 +96,42 @@ def test_packages_and_says_where_the_model_is(request_type, resource_event, clou
     }
 
 
-def test_deleting_leaves_the_artifact(resource_event, cloudformation, s3):
+def tags_of(s3, key):
+    return s3.client.get_object_tagging(Bucket="models", Key=key)["TagSet"]
+
+
+SUPERSEDED = [{"Key": "cdk-sagemaker-pytorch:superseded", "Value": "true"}]
+
+
+def test_deleting_marks_the_artifact_and_leaves_it(resource_event, cloudformation, s3):
     s3.put("out/model.tar.gz", b"artifact")
+    s3.put("out/model.tar.gz.other", b"another")
     handler(resource_event("Delete", PhysicalResourceId="s3://models/out/model.tar.gz"), None)
     assert cloudformation.answers[0]["Status"] == "SUCCESS"
     assert cloudformation.answers[0]["PhysicalResourceId"] == "s3://models/out/model.tar.gz"
-    assert "out/model.tar.gz" in s3.names()
+    assert tags_of(s3, "out/model.tar.gz") == SUPERSEDED
+    assert tags_of(s3, "out/model.tar.gz.other") == []
+
+
+def test_deleting_marks_all_files_of_an_uncompressed_model(resource_event, s3):
+    for name in ("model/a", "model/code/inference.py"):
+        s3.put(f"out/{name}", b"artifact")
+    handler(resource_event("Delete", PhysicalResourceId="s3://models/out/model/"), None)
+    assert tags_of(s3, "out/model/a") == tags_of(s3, "out/model/code/inference.py") == SUPERSEDED
+
+
+def test_deleting_leaves_a_model_that_was_packaged_in_place_alone(resource_event, s3):
+    s3.put("in/llm/weights", b"the user's own")
+    event = resource_event("Delete", PhysicalResourceId="s3://models/in/llm/")
+    event["ResourceProperties"] |= {"model_data": "s3://models/in/llm/", "output": "s3://models/in/llm/"}
+    handler(event, None)
+    assert tags_of(s3, "in/llm/weights") == []
+
+
+@pytest.mark.parametrize("made", ["s3://deleted-bucket/out/model.tar.gz", "Packaged"])
+def test_deleting_succeeds_where_nothing_is_left(made, resource_event, cloudformation):
+    handler(resource_event("Delete", PhysicalResourceId=made), None)
+    assert cloudformation.answers[0]["Status"] == "SUCCESS"
 
 
 def test_says_failed_with_the_reason_when_the_model_is_bad(resource_event, cloudformation):

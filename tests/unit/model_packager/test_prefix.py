@@ -58,7 +58,9 @@ def test_model_files_are_copied_and_the_code_lies_beside_them(package, s3, code,
     sent = []
     put = prefix_module.Storage.put
     monkeypatch.setattr(
-        prefix_module.Storage, "put", lambda self, place, body: (sent.append(len(body)), put(self, place, body))
+        prefix_module.Storage,
+        "put",
+        lambda self, place, body: (sent.append(len(body)), put(self, place, body)),
     )
     answer = package(WEIGHTS | {"code/inference.py": b"old", "folder/": b""}, code)
     assert answer == {
