@@ -159,6 +159,19 @@ def archives() -> SimpleNamespace:
     )
 
 
+@pytest.fixture(scope="module", params=["isal", "zlib"])
+def engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compress and decompress with what the function ships with, and with the standard library."""
+    import zlib
+
+    from isal import isal_zlib
+    from packager import gzip_stream
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gzip_stream, "engine", {"isal": isal_zlib, "zlib": zlib}[request.param])
+        yield
+
+
 @pytest.fixture
 def event(s3: S3) -> Callable[..., dict[str, Any]]:
     """Stores a model and code, and makes the event that asks to package them; more fields may be given."""

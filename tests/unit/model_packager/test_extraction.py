@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 CODE = {"inference.py": b"def model_fn(model_dir): ...\n", "requirements.txt": b"", "lib/a/b.py": b"x = 1\n"}
 UTF8 = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
 DIALECTS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -39,10 +41,12 @@ TOOLS = {
     "python r:gz": _with_python("r:gz"),
     "python r|gz": _with_python("r|gz"),
 }
-if shutil.which("bsdtar"):
-    TOOLS["bsdtar"] = _with_command("bsdtar", "-xzf", "-", "-C")
-if shutil.which("busybox"):
-    TOOLS["busybox"] = _with_command("busybox", "tar", "-xzf", "-", "-C")
+OTHER_TOOLS = {"bsdtar": ["bsdtar"], "busybox": ["busybox", "tar"]}
+TOOLS |= {
+    name: _with_command(*command, "-xzf", "-", "-C")
+    for name, command in OTHER_TOOLS.items()
+    if shutil.which(name)
+}
 NO_PAX = {"busybox"}  # ignores pax records, in any archive
 
 
@@ -133,6 +137,11 @@ def archives_with_trees(draw):
         )
     )
     return Case(dialect, data, expected)
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="on a machine of one's own they are optional")
+def test_ci_has_every_tool():
+    assert OTHER_TOOLS.keys() <= TOOLS.keys()
 
 
 @given(case=archives_with_trees())

@@ -15,6 +15,8 @@ from packager.errors import (
 )
 from packager.gzip_stream import GunzipStream, GzipWriter, crc32_combine, header_length, open_head, trailer
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 TEXT = b"".join(b"line %d\n" % number for number in range(5000))
 
 
