@@ -1,12 +1,13 @@
 """Packaging a model, beside the SageMaker Python SDK's `repack_model`, on the same server in one run.
 
-    python benchmarks/bench_packaging.py --cases random:16 random:500 compressible:500 rewrite:500
+    python benchmarks/bench_packaging.py --cases random:16 random:500 random:2000 compressible:500 rewrite:500
 
 A case is a kind of model and its size in MB: `random` float32 weights, `compressible` ones of which three
 rows in four are pruned, or `rewrite`: random weights in an archive that has code already, which a splice
 cannot take. Each contender runs in a process of its own. CPU, wall time, uploads and disk are those of the
-packaging call, imports excluded; peak memory is that of the process. The outcomes are compared. Results go to
-benchmarks/results/packaging.json.
+packaging call, imports excluded; peak memory is that of the process. The outcomes are compared. Then the cold
+start of the function: how long fresh processes take to import it and to make its client, and which packages
+take the time of the imports. Results go to benchmarks/results/packaging.json.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+FUNCTION = ROOT / "lambda_assets" / "model_packager"
 CACHE = ROOT / ".cache" / "benchmarks"
 RESULTS = ROOT / "benchmarks" / "results" / "packaging.json"
 SDK = "sagemaker==2.257.7"
@@ -34,23 +36,25 @@ ISAL = "isal==1.9.1"
 BUCKET = "bench"
 CODE = b"def model_fn(model_dir):\n    return None\n"
 MB = 10**6
-TARGETS = {"random": (12, 6), "compressible": (12, 6), "rewrite": (5, 1)}
-"""By kind of model: how many times less CPU and wall time is expected from 100 MB on."""
+COLD_START_S = 0.6
+COLD_STARTS = 7
+# By strategy: how many times less CPU and wall time is expected than the SDK takes, and at most how many MB
+# of memory and of uploads beside the code. Below 100 MB requests take most of the time: nothing is expected.
+TARGETS = {
+    "splice": {"cpu_s": 12, "wall_s": 6, "peak_mb": 130, "uploaded_mb": 12 * 1.048576},
+    "rewrite": {"cpu_s": 5, "peak_mb": 200},
+}
 
 
 # ---- What runs in the contenders' own processes: the standard library and the contender only. ----
 
 
 def run_ours(case: str) -> dict:
-    begun = time.perf_counter()
-    sys.path.insert(0, str(ROOT / "lambda_assets" / "model_packager"))
+    sys.path.insert(0, str(FUNCTION))
     from index import handler
-
-    imported = time.perf_counter()
     from packager import handling
 
     handling._clients["s3"] = handling.default_client()
-    ready = time.perf_counter()
     event = {
         "model_data": f"s3://{BUCKET}/{case}/model.tar.gz",
         "source_code": f"s3://{BUCKET}/code.gz",
@@ -59,8 +63,7 @@ def run_ours(case: str) -> dict:
         "entry_point": "inference.py",
         "max_ratio": 1000,
     }
-    measured = measure(lambda: handler(event, None))
-    return measured | {"import_s": round(imported - begun, 3), "client_s": round(ready - imported, 3)}
+    return measure(lambda: handler(event, None))
 
 
 def run_sdk(case: str) -> dict:
@@ -256,17 +259,58 @@ def compare(case: str, client, pythons: dict, environments: dict, folder: Path, 
 
 def report(result: dict) -> None:
     ours, sdk, ratios = result["ours"], result["sdk"], result["sdk_over_ours"]
-    kind, megabytes = result["case"].split(":")
+    megabytes = result["case"].partition(":")[2]
     print(f"\n{result['case']} MB, strategy {ours['answer']['strategy']}")
     for label, key in (("CPU s", "cpu_s"), ("wall s", "wall_s"), ("peak MB", "peak_mb")):
         print(f"  {label:9} sdk {sdk[key]:10.2f}   ours {ours[key]:10.2f}   sdk/ours {ratios[key]:6.1f}")
     for label, key in (("upload MB", "uploaded_mb"), ("disk MB", "disk_mb")):
         print(f"  {label:9} sdk {sdk[key]:10.2f}   ours {ours[key]:10.2f}")
-    print(f"  cold start: import {ours['import_s']} s, client {ours['client_s']} s")
-    if int(megabytes) >= 100:
-        cpu, wall = TARGETS[kind]
-        verdicts = [f"CPU ≥ {cpu}: {ratios['cpu_s'] >= cpu}", f"wall ≥ {wall}: {ratios['wall_s'] >= wall}"]
-        print("  expected  " + ", ".join(verdicts))
+    targets = TARGETS.get(ours["answer"]["strategy"], {}) if int(megabytes) >= 100 else {}
+    for key, target in targets.items():
+        more = key in ratios and key != "peak_mb"
+        met = ratios[key] >= target if more else ours[key] <= target
+        print(f"  {key} {'sdk/ours ≥' if more else '≤'} {target:g}: {'met' if met else 'MISSED'}")
+
+
+COLD_START = """
+import sys, time
+begun = time.perf_counter()
+from index import handler
+from packager import handling
+imported = time.perf_counter()
+handling._clients["s3"] = handling.default_client()
+print(imported - begun, time.perf_counter() - imported)
+"""
+
+
+def cold_start(environment: dict) -> dict:
+    """Measure the function's start in fresh processes, and what it is made of."""
+    environment = environment | {"PYTHONPATH": f"{FUNCTION}{os.pathsep}{environment['PYTHONPATH']}"}
+
+    def run_python(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+    starts = [tuple(map(float, run_python("-c", COLD_START).stdout.split())) for _ in range(COLD_STARTS)]
+    import_s, client_s = sorted(starts, key=sum)[len(starts) // 2]
+    return {
+        "import_s": round(import_s, 3),
+        "client_s": round(client_s, 3),
+        "import_ms_by_package": self_times(run_python("-X", "importtime", "-c", "import index").stderr),
+    }
+
+
+def self_times(report: str) -> dict[str, int]:
+    """Return what importing took by top-level package in milliseconds; small ones together."""
+    by_package: dict[str, float] = {}
+    for line in report.splitlines():
+        own, _, name = line.removeprefix("import time:").split("|")
+        if own.strip().isdigit():
+            package = name.strip().partition(".")[0]
+            package = "standard library" if package in sys.stdlib_module_names else package
+            by_package[package] = by_package.get(package, 0) + int(own) / 1000
+    large = {name: round(spent) for name, spent in by_package.items() if spent >= 1}
+    return dict(sorted(large.items(), key=lambda item: -item[1]))
 
 
 def drive(cases: list[str], repeats: int, output: Path) -> None:
@@ -296,13 +340,18 @@ def drive(cases: list[str], repeats: int, output: Path) -> None:
             for case in cases:
                 results.append(compare(case, client, pythons, environments, folder, repeats))
                 report(results[-1])
+            start = cold_start(environments["ours"])
     finally:
         server.terminate()
         server.wait()
+    parts = ", ".join(f"{name} {spent} ms" for name, spent in start["import_ms_by_package"].items())
+    print(f"\ncold start: import {start['import_s']} s ({parts}), client {start['client_s']} s")
+    met = start["import_s"] + start["client_s"] <= COLD_START_S
+    print(f"  in all ≤ {COLD_START_S}: {'met' if met else 'MISSED'}")
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     written = {"reference": SDK, "machine": machine, "date": datetime.now(UTC).isoformat(timespec="minutes")}
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(written | {"results": results}, indent=1) + "\n")
+    output.write_text(json.dumps(written | {"results": results, "cold_start": start}, indent=1) + "\n")
     print(f"\nwritten to {output}")
 
 
@@ -311,7 +360,9 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--cases", nargs="+", default=["random:16", "random:500", "compressible:500", "rewrite:500"]
+        "--cases",
+        nargs="+",
+        default=["random:16", "random:500", "random:2000", "compressible:500", "rewrite:500"],
     )
     parser.add_argument("--repeats", type=int, default=1, help="the run with the least CPU counts")
     parser.add_argument("--contender", choices=["ours", "sdk"], help=argparse.SUPPRESS)
