@@ -276,6 +276,7 @@ class PackagingStates(sfn.StateMachineFragment):
                     "sagemaker:CreateProcessingJob",
                     "sagemaker:DescribeProcessingJob",
                     "sagemaker:StopProcessingJob",
+                    "sagemaker:AddTags",  # Step Functions marks the jobs that it waits for
                 ],
                 resources=[sagemaker_arn(self, "processing-job", f"{job_name_prefix}-*")],
             ),

@@ -139,6 +139,7 @@ def _training_statements(
                 "sagemaker:CreateTrainingJob",
                 "sagemaker:DescribeTrainingJob",
                 "sagemaker:StopTrainingJob",
+                "sagemaker:AddTags",  # Step Functions marks the jobs that it waits for
             ],
             resources=[sagemaker_arn(scope, "training-job", f"{job_name_prefix}-*")],
         ),

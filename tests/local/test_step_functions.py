@@ -160,7 +160,11 @@ TRAINING_STATEMENTS = [
 
 
 def test_create_training_job_sync_waits_for_the_job(
-    execute: Callable[..., Any], training_arguments: Callable[[str], Any], name: str, bucket: str
+    aws: LocalAws,
+    execute: Callable[..., Any],
+    training_arguments: Callable[[str], Any],
+    name: str,
+    bucket: str,
 ) -> None:
     execution = execute({"Train": training_state(training_arguments("pass"))}, *TRAINING_STATEMENTS)
     assert execution["status"] == "SUCCEEDED", execution
@@ -168,6 +172,8 @@ def test_create_training_job_sync_waits_for_the_job(
     assert (job["TrainingJobName"], job["TrainingJobStatus"]) == (name, "Completed")
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{bucket}/out/{name}/output/model.tar.gz"
     assert isinstance(job["CreationTime"], int)
+    tags = aws.client("sagemaker").list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
 def test_fails_with_the_job_when_the_job_fails(
@@ -188,6 +194,17 @@ def test_fails_when_the_role_may_not_create_the_job(
     execution = execute({"Train": training_state(training_arguments("pass"))}, *statements)
     assert (execution["status"], execution["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
     assert "is not authorized to perform: iam:PassRole" in execution["cause"]
+
+
+def test_fails_when_the_role_may_not_mark_the_job_that_it_waits_for(
+    execute: Callable[..., Any], training_arguments: Callable[[str], Any]
+) -> None:
+    forbidden = {"Effect": "Deny", "Action": "sagemaker:AddTags", "Resource": "*"}
+    execution = execute(
+        {"Train": training_state(training_arguments("pass"))}, *TRAINING_STATEMENTS, forbidden
+    )
+    assert execution["status"] == "FAILED"
+    assert "is not authorized to perform: sagemaker:AddTags" in execution["cause"]
 
 
 def test_stopping_an_execution_stops_its_job(

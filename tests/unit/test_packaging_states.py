@@ -180,6 +180,7 @@ def test_what_the_state_machine_may_do(packaging: Callable[..., Any], statements
     assert head["Resource"] == "arn:aws:s3:::jobs/training/*"
     job = next(s for action, s in by_action.items() if "CreateProcessingJob" in action)
     assert "processing-job/stack-pipeline-*" in str(job["Resource"])
+    assert "sagemaker:AddTags" in job["Action"]
     passed = by_action["iam:PassRole"]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     rule = next(s for action, s in by_action.items() if "events:PutRule" in action)

@@ -194,6 +194,7 @@ def test_the_state_machine_may_run_its_own_jobs_alone(
     by_action = {str(statement["Action"]): statement for statement in statements("MachineRole")}
     create = next(text for text in by_action if "CreateTrainingJob" in text)
     assert "training-job/stack-training-" in str(by_action[create]["Resource"])
+    assert "sagemaker:AddTags" in by_action[create]["Action"]
     assert by_action["iam:PassRole"]["Condition"] == {
         "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
     }

@@ -26,6 +26,8 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 _POLL_SECONDS = 0.2
 # Jobs that a task can wait for, by action: their kind in the API.
 _JOBS = {"createTrainingJob": "training_job", "createProcessingJob": "processing_job"}
+# What Step Functions tags the jobs with that it waits for; its role must be allowed to (aws/aws-cdk#26012).
+_MANAGED_TAG = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 _ACTIONS = frozenset({*_JOBS, "createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"})
 
 
@@ -60,6 +62,8 @@ class SageMakerTask(state_task_service_callback.StateTaskServiceCallback):
         state_credentials: Any,
     ) -> None:
         sagemaker = self._client_for("", "sagemaker", state_credentials)
+        if self.resource.condition is not None:
+            normalised_parameters["Tags"] = [*normalised_parameters.get("Tags", []), _MANAGED_TAG]
         call = getattr(sagemaker, self._get_boto_service_action())
         response = call(**normalised_parameters)
         response.pop("ResponseMetadata", None)
