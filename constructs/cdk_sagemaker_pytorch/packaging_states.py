@@ -9,7 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from . import jsonata
-from .container_role import sagemaker_arn
+from .job_state import JOB_RETRY, job_statements
 from .task_state import TaskState, integration_arn
 
 __all__ = ["PackagingJob", "PackagingStates"]
@@ -25,13 +25,6 @@ _LAMBDA_RETRY = {
     ],
     "IntervalSeconds": 2,
     "MaxAttempts": 6,
-    "BackoffRate": 2,
-    "JitterStrategy": "FULL",
-}
-_SAGEMAKER_RETRY = {
-    "ErrorEquals": ["SageMaker.ResourceLimitExceededException", "SageMaker.ThrottlingException"],
-    "IntervalSeconds": 60,
-    "MaxAttempts": 3,
     "BackoffRate": 2,
     "JitterStrategy": "FULL",
 }
@@ -208,8 +201,8 @@ class PackagingStates(sfn.StateMachineFragment):
                 },
             },
             output={},
-            retry=[_SAGEMAKER_RETRY],
-            statements=self._job_statements(job.role, job_name_prefix),
+            retry=[JOB_RETRY],
+            statements=job_statements(self, kind="Processing", name_prefix=job_name_prefix, role=job.role),
         )
         failed = sfn.Fail.jsonata(
             self,
@@ -268,32 +261,3 @@ class PackagingStates(sfn.StateMachineFragment):
             .otherwise(package)
         )
         return size
-
-    def _job_statements(self, role: iam.IRole, job_name_prefix: str) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                actions=[
-                    "sagemaker:CreateProcessingJob",
-                    "sagemaker:DescribeProcessingJob",
-                    "sagemaker:StopProcessingJob",
-                    "sagemaker:AddTags",  # Step Functions marks the jobs that it waits for
-                ],
-                resources=[sagemaker_arn(self, "processing-job", f"{job_name_prefix}-*")],
-            ),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
-            # Step Functions learns of the job's end from this managed rule.
-            iam.PolicyStatement(
-                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[
-                    Stack.of(self).format_arn(
-                        service="events",
-                        resource="rule",
-                        resource_name="StepFunctionsGetEventsForSageMakerProcessingJobsRule",
-                    )
-                ],
-            ),
-        ]

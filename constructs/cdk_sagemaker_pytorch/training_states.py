@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from . import jsonata
 from .container_role import sagemaker_arn
+from .job_state import JOB_RETRY, job_statements
 from .task_state import TaskState, integration_arn
 
 __all__ = ["training_states"]
@@ -50,19 +51,8 @@ def training_states(
         resource=integration_arn(scope, "sagemaker:createTrainingJob.sync"),
         arguments=arguments,
         output=_job_output("$states.result"),
-        retry=[
-            {
-                "ErrorEquals": [
-                    "SageMaker.ResourceLimitExceededException",
-                    "SageMaker.ThrottlingException",
-                ],
-                "IntervalSeconds": 60,
-                "MaxAttempts": 3,
-                "BackoffRate": 2,
-                "JitterStrategy": "FULL",
-            }
-        ],
-        statements=_training_statements(scope, job_name_prefix, role),
+        retry=[JOB_RETRY],
+        statements=job_statements(scope, kind="Training", name_prefix=job_name_prefix, role=role),
     )
     failed = sfn.Fail.jsonata(
         scope,
@@ -127,39 +117,6 @@ def training_states(
         train
     )
     return attach, [train, attached]
-
-
-def _training_statements(
-    scope: Construct, job_name_prefix: str, role: iam.IRole
-) -> list[iam.PolicyStatement]:
-    stack = Stack.of(scope)
-    return [
-        iam.PolicyStatement(
-            actions=[
-                "sagemaker:CreateTrainingJob",
-                "sagemaker:DescribeTrainingJob",
-                "sagemaker:StopTrainingJob",
-                "sagemaker:AddTags",  # Step Functions marks the jobs that it waits for
-            ],
-            resources=[sagemaker_arn(scope, "training-job", f"{job_name_prefix}-*")],
-        ),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[role.role_arn],
-            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-        ),
-        # Step Functions learns of the job's end from this managed rule.
-        iam.PolicyStatement(
-            actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            resources=[
-                stack.format_arn(
-                    service="events",
-                    resource="rule",
-                    resource_name="StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-                )
-            ],
-        ),
-    ]
 
 
 def _job_output(job: str) -> dict[str, str]:
