@@ -9,13 +9,13 @@ import json
 import math
 import os
 import re
-import struct
-from itertools import chain
+from codecs import BOM_UTF8
 from typing import Any, Callable, NamedTuple, Union
 
 import numpy as np
 
 from .content_types import CSV, JSON, NPY, SUPPORTED, content_type_of, negotiate
+from .decimal_tables import LEAST_BYTES, NUMBER_PATTERN, read_table
 from .decimals import format_float32
 from .errors import (
     BodyTooLargeError,
@@ -23,6 +23,7 @@ from .errors import (
     PredictionEncodingError,
     UnsupportedContentTypeError,
 )
+from .nested_lists import place, read_lists, read_long_lists
 
 try:
     import orjson  # type: ignore[import-not-found,unused-ignore]
@@ -117,7 +118,7 @@ def decode(body: Body, content_type: str | None, limits: Limits = DEFAULT_LIMITS
     if not limits.allow_non_finite:
         index = _first_non_finite(array)
         if index is not None:
-            raise MalformedBodyError(f"the number at {_place(index)} must be finite, got {array[index]}")
+            raise MalformedBodyError(f"the number at {place(index)} must be finite, got {array[index]}")
     return array
 
 
@@ -175,101 +176,30 @@ def _first_non_finite(array: Array) -> tuple[int, ...] | None:
     return tuple(int(index) for index in np.unravel_index(int(finite.argmin()), array.shape))
 
 
-def _place(index: tuple[int, ...]) -> str:
-    return "".join(f"[{position}]" for position in index) or "[]"
-
-
 # ---------------------------------------------------------------------------------------------------- JSON
 
 
 def _decode_json(body: Body, limits: Limits) -> Array:
+    if not isinstance(body, str) and body.startswith(BOM_UTF8):
+        body = body[len(BOM_UTF8) :]
     try:
         # orjson knows no NaN.
         if orjson is not None and not limits.allow_non_finite:
-            data = orjson.loads(body)
+            loads, text = orjson.loads, body
         else:
-            data = json.loads(body if isinstance(body, str) else body.decode("utf-8-sig"))
+            loads, text = json.loads, body if isinstance(body, str) else body.decode("utf-8")
+        array = read_long_lists(text, loads, limits.max_dimensions)
+        data = loads(text) if array is None else None
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError(f"the body is not JSON: {error}") from None
-    if not isinstance(data, list):
-        raise MalformedBodyError(f"the body must be one JSON list of numbers, got {_json_kind(data)}")
-    shape = _leading_shape(data)
-    if len(shape) > limits.max_dimensions:
-        raise MalformedBodyError(
-            f"the list must be nested at most {limits.max_dimensions} deep, got {len(shape)}"
-        )
-    array = _floats(data, shape)
-    if array is None:
-        array = _numbers(data)
-    if array is None or array.shape != shape:
-        raise MalformedBodyError(_json_mistake(data, shape, ()) or "the numbers of the body are out of range")
-    return array
-
-
-def _floats(data: list[Any], shape: tuple[int, ...]) -> Array | None:
-    """Turn nested lists that start with a float into float64, several times as fast as numpy does."""
-    lists = [data]
-    for size in shape[:-1]:
-        if any(type(item) is not list or len(item) != size for item in lists):
-            return None
-        lists = list(chain.from_iterable(lists))
-    if 0 in shape or type(lists[0][0]) is not float:
-        return None
-    pack = struct.Struct(f"{shape[-1]}d").pack
-    try:
-        # Refuses all but numbers, and rows of another length.
-        return np.frombuffer(bytearray().join([pack(*item) for item in lists])).reshape(shape)
-    except (struct.error, TypeError, OverflowError):
-        return None
-
-
-def _numbers(data: list[Any]) -> Array | None:
-    """Turn nested lists into an array of the dtype of their numbers."""
-    try:
-        array = np.array(data)
-        if array.dtype.kind == "O" and all(isinstance(item, int) for item in array.reshape(-1)):
-            array = np.array(data, dtype=np.float64)  # integers of more than 64 bits
-    except (ValueError, OverflowError):
-        return None
-    return array if array.dtype.kind in "biuf" else None
-
-
-def _leading_shape(data: Any) -> tuple[int, ...]:
-    """Follow the first items down: the shape that all others must have."""
-    shape = []
-    while isinstance(data, list):
-        shape.append(len(data))
-        data = data[0] if data else None
-    return tuple(shape)
-
-
-def _json_mistake(data: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> str | None:
-    """Say what keeps nested lists from being an array of this shape."""
-    if len(index) == len(shape):
-        if isinstance(data, (int, float)):
-            return None
-        return f"the item at {_place(index)} must be a number, got {_json_kind(data)}"
-    if not isinstance(data, list):
-        return f"the item at {_place(index)} must be a list, as the first one is, got {_json_kind(data)}"
-    if len(data) != shape[len(index)]:
-        return (
-            f"the list at {_place(index)} must have {shape[len(index)]} items, as the first one has, "
-            f"got {len(data)}"
-        )
-    mistakes = (_json_mistake(item, shape, index + (position,)) for position, item in enumerate(data))
-    return next((mistake for mistake in mistakes if mistake), None)
-
-
-def _json_kind(data: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(data), "a number")
+    return read_lists(data, limits.max_dimensions) if array is None else array
 
 
 def _encode_json(array: Array, limits: Limits) -> bytes:
     index = None if limits.allow_non_finite else _first_non_finite(array)
     if index is not None:
         raise PredictionEncodingError(
-            f"the prediction at {_place(index)} is {array[index]}, which JSON cannot carry: "
+            f"the prediction at {place(index)} is {array[index]}, which JSON cannot carry: "
             "ask for application/x-npy or set CDK_SAGEMAKER_PYTORCH_ALLOW_NON_FINITE=true"
         )
     if orjson is not None and not limits.allow_non_finite and array.ndim:
@@ -295,12 +225,14 @@ def _is_worth_formatting(array: Array) -> bool:
 
 # ----------------------------------------------------------------------------------------------------- CSV
 
-_NUMBER = re.compile(
-    r"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.ASCII | re.IGNORECASE
-)
+_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII | re.IGNORECASE)
 
 
 def _decode_csv(body: Body, limits: Limits) -> Array:
+    if len(body) >= LEAST_BYTES:
+        table = read_table(body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body))
+        if table is not None:
+            return table
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
     except UnicodeDecodeError as error:

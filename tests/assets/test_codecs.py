@@ -190,6 +190,7 @@ def test_fails_when_an_npy_is_malformed(body, message):
         (b"[36893488147419103232, 1]", np.array([36893488147419103232.0, 1.0])),
         ("[1, 2]", np.array([1, 2])),
         (bytearray(b"[1, 2]"), np.array([1, 2])),
+        (b"\xef\xbb\xbf[1, 2]", np.array([1, 2])),
     ],
 )
 def test_json_lists_are_arrays(body, expected):
