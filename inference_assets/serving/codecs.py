@@ -230,7 +230,7 @@ _NUMBER = re.compile(NUMBER_PATTERN, re.ASCII | re.IGNORECASE)
 
 def _decode_csv(body: Body, limits: Limits) -> Array:
     if len(body) >= LEAST_BYTES:
-        table = read_table(body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body))
+        table = read_table(body.encode("utf-8", "replace") if isinstance(body, str) else body)
         if table is not None:
             return table
     try:

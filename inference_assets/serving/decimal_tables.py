@@ -56,7 +56,7 @@ _BYTE_NUMBERS = np.uint64(0x0001020304050607)
 _POWERS = np.array([10.0**n for n in range(_MAX_CHARACTERS + 1)])
 
 
-def read_table(text: bytes) -> Array | None:
+def read_table(text: bytes | bytearray) -> Array | None:
     """Read lines of numbers with commas between them.
 
     Parameters

@@ -9,6 +9,8 @@ defaults of this package instead of the toolkit's, and callers get 4xx for their
 from __future__ import annotations
 
 import os
+import sys
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ CODE_DIR = Path(__file__).resolve().parent.parent
 
 def model_fn(model_dir: str, context: Any) -> HandlerChain:
     """Load the model of the user's script, with the functions to serve it."""
+    _take_bodies_as_they_come()
     module = load_entry_point(CODE_DIR, os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT") or None)
     return HandlerChain(resolve_handlers(module), model_dir, context)
 
@@ -29,16 +32,17 @@ def transform_fn(
 ) -> tuple[bytes, str]:
     """Answer a request.
 
-    Raises
-    ------
-    GenericInferenceToolkitError
-        The answer is an error; the toolkit sends its status and message.
+    An error is an answer too, with its status set in the context of the model server: what is raised would
+    reach the caller as the toolkit's traceback.
     """
     response = model.invoke_batch([Request(request_body, content_type, accept, context=context)])[0]
     if response.status != 200:
-        from sagemaker_inference.errors import (  # type: ignore[import-not-found]
-            GenericInferenceToolkitError,
-        )
-
-        raise GenericInferenceToolkitError(response.status, response.body.decode("utf-8"))
+        context.set_response_status(response.status, responses.get(response.status, ""), 0)
     return response.body, response.content_type
+
+
+def _take_bodies_as_they_come() -> None:
+    """Keep the toolkit from decoding JSON and CSV itself, and from answering 500 to what is not UTF-8."""
+    content_types = sys.modules.get("sagemaker_inference.content_types")
+    if content_types is not None:
+        content_types.UTF8_TYPES = []  # type: ignore[attr-defined]

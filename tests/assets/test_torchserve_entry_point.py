@@ -1,34 +1,35 @@
 import sys
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 from serving import torchserve_entry_point
 from serving.handler_chain import Context
 
 
-class GenericInferenceToolkitError(Exception):
-    """As in AWS's sagemaker-inference toolkit, which the conformance tests run for real."""
+class TorchServeContext(Context):
+    """With what TorchServe's context adds, which the conformance tests run for real."""
 
-    def __init__(self, status_code, message):
-        super().__init__(message)
-        self.status_code, self.message = status_code, message
+    status = None
+
+    def set_response_status(self, code=200, phrase="", idx=0):
+        self.status = (code, phrase, idx)
 
 
 @pytest.fixture(autouse=True)
-def _toolkit(monkeypatch, forget_scripts):
-    toolkit, errors = ModuleType("sagemaker_inference"), ModuleType("sagemaker_inference.errors")
-    errors.GenericInferenceToolkitError = GenericInferenceToolkitError
-    monkeypatch.setitem(sys.modules, "sagemaker_inference", toolkit)
-    monkeypatch.setitem(sys.modules, "sagemaker_inference.errors", errors)
+def _program(monkeypatch, forget_scripts):
     # What names this module must not be taken for the user's script.
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "cdk_sagemaker_pytorch_serving.torchserve_entry_point")
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
+def context(tmp_path):
+    return TorchServeContext(str(tmp_path), {"x-trace": "7"})
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch, context):
     """Return a function that loads a script through the entry point, with the context of the model server."""
     monkeypatch.setattr(torchserve_entry_point, "CODE_DIR", tmp_path)
-    context = Context(str(tmp_path), {"x-trace": "7"})
 
     def load(script=None, name="inference.py"):
         if script is not None:
@@ -44,11 +45,32 @@ def model_fn(model_dir): return "model"
 def predict_fn(data, model, context): return data * 2 if context.get_request_header(0, "x-trace") else None
 """
 
+FAILING = """
+class Unnamed(Exception):
+    status_code = 499
+def model_fn(model_dir): return "model"
+def predict_fn(data, model):
+    if 13 in data: raise KeyError(13)
+    if 14 in data: raise Unnamed("a status without a name")
+    return data
+"""
 
-def test_a_script_is_completed_with_the_defaults(serve):
+
+def test_a_script_is_completed_with_the_defaults(serve, context):
     transform = serve(ECHO)
 
     assert transform("[[1, 2]]", "application/json", "text/csv") == (b"2.0,4.0\n", "text/csv")
+    assert context.status is None
+
+
+def test_the_toolkit_hands_over_bodies_as_they_come(serve, monkeypatch):
+    content_types = SimpleNamespace(UTF8_TYPES=["application/json", "text/csv"])
+    monkeypatch.setitem(sys.modules, "sagemaker_inference.content_types", content_types)
+
+    transform = serve(ECHO)
+
+    assert content_types.UTF8_TYPES == []
+    assert transform(bytearray(b"[[1, \xff]]"), "application/json", "*/*")[0].startswith(b"the body is not ")
 
 
 def test_the_environment_names_the_script(serve, monkeypatch):
@@ -65,17 +87,21 @@ def test_without_a_script_the_defaults_load_the_model(serve):
 
 
 @pytest.mark.parametrize(
-    ("request_parts", "status", "message"),
+    ("request_parts", "status", "phrase", "message"),
     [
-        (("{", "application/json", "*/*"), 400, "the body is not JSON"),
-        (("{", "text/html", "*/*"), 415, "content type must be one of"),
-        (("[1]", "application/json", "image/png"), 406, "accept must allow one of"),
+        (("{", "application/json", "*/*"), 400, "Bad Request", "the body is not JSON"),
+        (("{", "text/html", "*/*"), 415, "Unsupported Media Type", "content type must be one of"),
+        (("[1]", "application/json", "image/png"), 406, "Not Acceptable", "accept must allow one of"),
+        (('["13"]', "application/json", "*/*"), 400, "Bad Request", "the item at [0] must be a number"),
+        (("[13]", "application/json", "*/*"), 500, "Internal Server Error", "predict_fn raised KeyError: 13"),
+        (("[14]", "application/json", "*/*"), 499, "", "a status without a name"),
     ],
 )
-def test_fails_when_the_caller_is_mistaken(serve, request_parts, status, message):
-    transform = serve(ECHO)
+def test_an_error_is_a_message_with_its_status(serve, context, request_parts, status, phrase, message):
+    transform = serve(FAILING)
 
-    with pytest.raises(GenericInferenceToolkitError, match=message) as failure:
-        transform(*request_parts)
+    body, content_type = transform(*request_parts)
 
-    assert failure.value.status_code == status
+    assert context.status == (status, phrase, 0)
+    assert body.decode().startswith(message)
+    assert content_type == "text/plain; charset=utf-8"

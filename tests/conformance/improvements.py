@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .four_servers import RAY, TORCHSERVE
+from .four_servers import RAY
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,10 @@ IMPROVEMENTS = {
     ),
     "body is not text": Improvement(
         toolkit="500 with a traceback",
-        ours="400; on TorchServe the toolkit reads the text before this library is asked",
+        ours="400",
         why="as for any malformed body",
         toolkit_status=500,
         our_status=400,
-        elsewhere={TORCHSERVE: 500},
     ),
     "misread body": Improvement(
         toolkit="predicts on what it makes of the body: NaN for what is no number, nothing for what follows",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .four_servers import NO_SCRIPT, OURS, RAY, TOOLKIT, TORCHSERVE, Answer, Server, four_servers
+from .four_servers import NO_SCRIPT, OURS, RAY, TOOLKIT, Answer, Server, four_servers
 from .improvements import IMPROVEMENTS
 from .serving_requests import CSV, JSON, NPY, REQUESTS, Request, npy
 
@@ -90,8 +90,7 @@ def mistakes(request: Request, answers: dict[str, Answer], likes: Answer) -> Ite
                 yield f"{server} answers as the toolkit does: {improvement.toolkit}"
     texts = {server: answers[server].body for server in OURS if answers[server].status != 200}
     for server, text in texts.items():
-        # Before TorchServe the toolkit adds its traceback to whatever it sends.
-        if not text or (server != TORCHSERVE and b"Traceback (most recent" in text):
+        if not text or b"Traceback (most recent" in text:
             yield f"{server} should say what is wrong in plain words, got {text!r}"
 
 
