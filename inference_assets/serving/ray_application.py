@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import ray
 from ray import serve
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 
@@ -43,8 +44,11 @@ class PyTorchModel:
         if http_request.method != "POST":
             return HttpResponse("POST a request", 405, {"allow": "POST"}, media_type="text/plain")
         body = bytearray()
-        async for chunk in http_request.stream():
-            body += chunk
+        try:
+            async for chunk in http_request.stream():
+                body += chunk
+        except ClientDisconnect:
+            return HttpResponse("the body is cut short", 400, media_type="text/plain")  # nobody reads it
         headers = dict(http_request.headers)
         request = Request(body, headers.get("content-type"), headers.get("accept"), headers)
         invoke = self._invoke_in_batch if SETTINGS.max_batch_size > 1 else self._invoke_alone

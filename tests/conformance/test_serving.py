@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .four_servers import NO_SCRIPT, OURS, RAY, TOOLKIT, Answer, Server, four_servers
 from .improvements import IMPROVEMENTS
-from .serving_requests import CSV, JSON, NPY, REQUESTS, Request, npy
+from .serving_requests import CSV, JSON, NPY, REQUESTS, ROWS_CSV, ROWS_JSON, ROWS_NPY, Request, npy
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
 
@@ -150,6 +152,34 @@ def test_no_body_runs_code(served: tuple[str, dict[str, Server]], tmp_path: Path
         server.invoke(npy(np.array([MakesFolder(folder)], dtype=object)), NPY, JSON)
         # The toolkit runs it: the body is one that would.
         assert folder.exists() == (name == TOOLKIT)
+
+
+HEADERS = st.none() | st.one_of(
+    st.sampled_from(
+        [JSON, CSV, NPY, "*/*", f"{CSV};q=0.5, {JSON};q=0.1", f"{CSV}; charset=latin-1", ";", "a/b;;q"]
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.text('[]{},.0123456789eE+-\n"naif ', max_size=60).map(str.encode),
+    st.sampled_from([ROWS_JSON, ROWS_CSV, ROWS_NPY]).flatmap(
+        lambda body: st.integers(0, len(body)).map(lambda end: body[:end])
+    ),
+)
+
+
+@pytest.mark.parametrize("served", [NO_SCRIPT], indirect=True)
+@settings(max_examples=200, deadline=None)
+@given(body=BODIES, content_type=HEADERS, accept=HEADERS)
+def test_no_request_is_the_servers_mistake(
+    served: tuple[str, dict[str, Server]], body: bytes, content_type: str | None, accept: str | None
+) -> None:
+    _, servers = served
+    for name in OURS:
+        answer = servers[name].invoke(body, content_type, accept)
+        assert answer.status == 200 or 400 <= answer.status < 500, (name, answer)
+        assert b"Traceback (most recent" not in answer.body
 
 
 def test_the_table_is_large_and_each_improvement_is_in_it() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -67,7 +67,10 @@ def application(chain: Any, ready_file: Path) -> Starlette:
         return Response(status_code=200)
 
     async def invocations(request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         headers = dict(request.headers)
         content_type, accept = headers.get("content-type"), headers.get("accept")
         loop = asyncio.get_running_loop()

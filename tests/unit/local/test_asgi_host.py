@@ -1,0 +1,227 @@
+"""What any client may send to the ASGI host: it answers, with no 5xx, and runs none of it."""
+
+import asyncio
+import io
+import json
+import os
+import pickle
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from cdk_sagemaker_pytorch.local import asgi_host
+
+JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
+LIMIT_SECONDS = 20.0
+ROWS = [[1.0, 2.0, 3.0]]
+
+
+class MakesFolder:
+    """What runs code where it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = os.fspath(folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.folder,)
+
+
+def npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
+    """The application with a model of three inputs and the default handlers."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), str(folder / "model.pt"))  # type: ignore[no-untyped-call]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
+            patch.delenv(name, raising=False)
+        chain = asgi_host._import_handler_chain().HandlerChain.load(folder)
+    return asgi_host.application(chain, folder / "ready")
+
+
+def send(
+    app: Starlette,
+    headers: list[tuple[bytes, bytes]],
+    chunks: list[bytes],
+    *,
+    method: str = "POST",
+    path: str = "/invocations",
+    is_cut_short: bool = False,
+) -> Answer:
+    """Hand a request to the application, as a server of ASGI does."""
+    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    end: Message = (
+        {"type": "http.disconnect"} if is_cut_short else {"type": "http.request", "more_body": False}
+    )
+    sent: list[Message] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8080),
+    }
+
+    async def receive() -> Message:
+        return messages.pop(0) if messages else end
+
+    async def keep(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        await asyncio.wait_for(app(scope, receive, keep), LIMIT_SECONDS)
+
+    asyncio.run(run())
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], dict(sent[0]["headers"]), body)
+
+
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.text('[]{},.0123456789eE+-\n"naif ', max_size=60).map(str.encode),
+    st.sampled_from(
+        [json.dumps(ROWS).encode(), b"1,2,3\n", npy(np.float32(ROWS)), npy(np.array([{}]))]
+    ).flatmap(lambda body: st.integers(0, len(body)).map(lambda end: body[:end])),
+    st.binary(max_size=60).map(lambda rest: b"\x93NUMPY" + rest),
+    st.just(pickle.dumps({"a": 1})),
+)
+VALUES = st.one_of(
+    st.sampled_from(
+        [JSON, CSV, NPY, "*/*", f"{JSON};q=0.1, {CSV}", f'{CSV}; charset="utf-8"', f"{JSON};;", "a/b;q=1;q"]
+    ),
+    st.text(max_size=30).map(lambda text: text.encode("utf-8").decode("latin-1")),
+    st.text('abc/;=,"\\*q.0123 ', max_size=40),
+).map(lambda text: text.encode("latin-1"))
+NAMES = st.sampled_from(
+    [b"content-type", b"accept", b"content-length", b"x-amzn-sagemaker-custom-attributes", b"x"]
+)
+HEADERS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
+METHODS = st.sampled_from(
+    ["POST"] * 8 + ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "X-Y"]
+)
+PATHS = st.sampled_from(
+    ["/invocations"] * 8 + ["/ping", "/", "/invocations/", "/../ping", "/models/a", "//", "/%00"]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(METHODS, PATHS, HEADERS, st.lists(BODIES, max_size=3), st.booleans())
+def test_no_request_is_the_servers_mistake(
+    app: Starlette,
+    method: str,
+    path: str,
+    headers: list[tuple[bytes, bytes]],
+    chunks: list[bytes],
+    is_cut_short: bool,
+) -> None:
+    answer = send(app, headers, chunks, method=method, path=path, is_cut_short=is_cut_short)
+
+    assert answer.status == 200 or 300 <= answer.status < 500
+    if path == "/invocations" and method == "POST" and answer.status != 200 and not is_cut_short:
+        assert answer.body
+        assert b"Traceback" not in answer.body
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([(JSON, b"[[1, 2, 3]]"), (CSV, b"1,2,3\n"), (NPY, npy(np.float32(ROWS)))]), VALUES)
+def test_any_accept_is_answered_with_one_of_the_types_or_refused(
+    app: Starlette, request_: tuple[str, bytes], accept: bytes
+) -> None:
+    content_type, body = request_
+    answer = send(app, [(b"content-type", content_type.encode()), (b"accept", accept)], [body])
+
+    assert answer.status in (200, 406)
+    if answer.status == 200:
+        assert answer.headers[b"content-type"].decode() in (JSON, CSV, NPY)
+
+
+@pytest.mark.parametrize("content_type", [JSON, CSV, NPY, "application/octet-stream", "application/x-pickle"])
+def test_no_body_runs_code(app: Starlette, tmp_path: Path, content_type: str) -> None:
+    explosive = MakesFolder(tmp_path / "made")
+    for body in (pickle.dumps(explosive), npy(np.array([explosive], dtype=object))):
+        answer = send(app, [(b"content-type", content_type.encode())], [body])
+        assert answer.status in (400, 415)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.fixture
+def address(app: Starlette) -> Iterator[tuple[str, int]]:
+    """The application behind the HTTP server that the host runs it with."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def exchange(address: tuple[str, int], sent: bytes, *, hang_up: bool) -> bytes:
+    """Send bytes, then perhaps hang up, and read until the server closes."""
+    with socket.create_connection(address, timeout=LIMIT_SECONDS) as connection:
+        connection.sendall(sent)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+        return received
+
+
+def request_bytes(body: bytes, length: object, content_type: str = JSON) -> bytes:
+    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
+    return head.encode() + f"Content-Length: {length}\r\n\r\n".encode() + body
+
+
+def test_broken_http_neither_stops_nor_blames_the_server(address: tuple[str, int]) -> None:
+    body = b"[[1, 2, 3]]"
+    whole = request_bytes(body, len(body))
+    broken = [whole[:end] for end in range(0, len(whole), 7)]
+    broken += [request_bytes(body, length) for length in (10**6, -1, "x", "", "1, 2", 3)]
+    broken += [whole.replace(b"POST", method) for method in (b"P\x00ST", b"", b"POST POST", b"\xff")]
+    broken += [whole.replace(b"HTTP/1.1", version) for version in (b"HTTP/9.9", b"", b"FTP/1.0")]
+    broken += [
+        whole.replace(b"Host: x", header)
+        for header in (b"Host", b"\xff\xfe: a", b"A: \x00", b"A: " + b"x" * 10**5)
+    ]
+    broken += [
+        request_bytes(b"zz\r\nabc\r\n", 5).replace(b"Content-Length: 5", b"Transfer-Encoding: chunked")
+    ]
+    broken += [os.urandom(200), b"\r\n" * 100]
+    for sent in broken:
+        received = exchange(address, sent, hang_up=True)
+        assert not received or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 200")), (sent, received)
+        assert exchange(address, whole, hang_up=False).startswith(b"HTTP/1.1 200")
