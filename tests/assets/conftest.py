@@ -1,4 +1,9 @@
-"""What the asset tests share: the assets as they lie in a container, and a model that train.py trained."""
+"""What the asset tests share: the assets as they lie in a container, and a model that train.py trained.
+
+Tests of what needs no torch run on every Python of the containers, and so does this file.
+"""
+
+from __future__ import annotations
 
 import io
 import os
@@ -20,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 # As in a container, where scripts and packages of the code directory are on the path.
 sys.path[:0] = [str(ROOT / "inference_assets"), str(ROOT / "training_assets")]
 
-TrainingJob = Callable[..., subprocess.CompletedProcess[str]]
+TrainingJob = "Callable[..., subprocess.CompletedProcess[str]]"
 
 
 @pytest.fixture
