@@ -30,6 +30,8 @@ SETTINGS = Settings.from_environment()
     name="PyTorchModel",
     num_replicas=SETTINGS.replicas,
     max_ongoing_requests=SETTINGS.max_ongoing_requests,
+    # A replica whose threads hold the interpreter's lock answers late: it is given the time of a request.
+    health_check_timeout_s=SETTINGS.timeout,
     ray_actor_options={"num_gpus": SETTINGS.num_gpus},
 )
 class PyTorchModel:
