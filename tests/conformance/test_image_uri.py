@@ -4,7 +4,7 @@ import itertools
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 # Prints what the SDK knows, reads the axes of the questions, prints one answer a line ("" for a refusal).
 SDK_PROGRAM = """
-import functools, itertools, json, logging, sys
+import functools, inspect, itertools, json, logging, sys
 logging.disable(logging.CRITICAL)
 from importlib.metadata import version
 from sagemaker import image_uris, utils
@@ -46,6 +46,8 @@ from sagemaker.serverless import ServerlessInferenceConfig
 # Both read a large file at each call.
 image_uris.config_for_framework = functools.cache(image_uris.config_for_framework)
 utils._botocore_resolver = functools.cache(utils._botocore_resolver)
+# The decorator of retrieve reads the function's signature at each call.
+inspect.signature = functools.cache(inspect.signature)
 scopes = image_uris.config_for_framework("pytorch")
 entries = [entry for scope in scopes.values() for entry in scope["versions"].values()]
 print(json.dumps({
@@ -132,9 +134,11 @@ DIFFERENCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def answers(sdk_python: Path) -> list[tuple[Question, str | None]]:
-    """Every question with the SDK's answer; None for a refusal."""
+def ask_both(sdk_python: Path) -> Iterator[tuple[Question, str | None, str | None]]:
+    """Yield every question with the SDK's answer and this library's, which run side by side.
+
+    None stands for a refusal.
+    """
     process = subprocess.Popen(
         [sdk_python, "-W", "ignore", "-c", SDK_PROGRAM],
         stdin=subprocess.PIPE,
@@ -156,10 +160,10 @@ def answers(sdk_python: Path) -> list[tuple[Question, str | None]]:
         sdk_axes = (*axes[:3], [KINDS[kind] for kind in axes[3]])
         process.stdin.write(json.dumps(sdk_axes) + "\n")
         process.stdin.flush()
-        lines = process.stdout.read().splitlines()
+        for values, line in zip(itertools.product(*axes), process.stdout, strict=True):
+            question = Question(*values)
+            yield question, line.strip() or None, our_answer(question)
     assert process.returncode == 0
-    questions = [Question(*values) for values in itertools.product(*axes)]
-    return list(zip(questions, (line or None for line in lines), strict=True))
 
 
 def our_answer(question: Question) -> str | None:
@@ -175,14 +179,13 @@ def our_answer(question: Question) -> str | None:
 
 
 def test_every_answer_and_refusal_is_the_sdks_or_a_listed_difference(
-    answers: list[tuple[Question, str | None]],
+    sdk_python: Path,
     pytestconfig: pytest.Config,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen: Counter[str] = Counter()
     unexplained = []
-    for question, sdk in answers:
-        ours = our_answer(question)
+    for question, sdk, ours in ask_both(sdk_python):
         if ours == sdk:
             seen["equal refusals" if sdk is None else "equal URIs"] += 1
             continue
@@ -198,7 +201,7 @@ def test_every_answer_and_refusal_is_the_sdks_or_a_listed_difference(
 
     report = pytestconfig.get_terminal_writer()
     with capsys.disabled():
-        report.line(f"\n{len(answers)} questions to sagemaker {SDK_VERSION}:")
+        report.line(f"\n{seen.total() + len(unexplained)} questions to sagemaker {SDK_VERSION}:")
         for what, count in seen.most_common():
             report.line(f"  {count:7}  {what}")
         report.line(f"  {len(unexplained):7}  unexplained")
