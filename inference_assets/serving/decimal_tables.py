@@ -1,4 +1,4 @@
-"""Read large tables of decimal numbers as operations on whole arrays: three times as fast as numpy.loadtxt.
+"""Read large tables of decimal numbers as operations on whole arrays, faster than numpy.loadtxt does.
 
 A number such as ``-12.375`` is looked at as the sixteen bytes that begin at its first digit, which are two
 64-bit integers: taking out the point, aligning and summing up the digits are a few operations on them. What

@@ -30,8 +30,9 @@ SETTINGS = Settings.from_environment()
     name="PyTorchModel",
     num_replicas=SETTINGS.replicas,
     max_ongoing_requests=SETTINGS.max_ongoing_requests,
-    # A replica whose threads hold the interpreter's lock answers late: it is given the time of a request.
-    health_check_timeout_s=SETTINGS.timeout,
+    # A replica whose threads hold the interpreter's lock answers late: it is given the time of a request, and
+    # no less than Ray Serve's own default.
+    health_check_timeout_s=max(SETTINGS.timeout, 30),
     ray_actor_options={"num_gpus": SETTINGS.num_gpus},
 )
 class PyTorchModel:

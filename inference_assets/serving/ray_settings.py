@@ -8,7 +8,7 @@
     Replicas of the model. Defaults to one per GPU, or to 1 without GPUs.
 ``RAYSERVE_BACKEND_TIMEOUT``
     Seconds until a request that is not answered gets 504, and until a replica that does not answer Ray
-    Serve's own checks is replaced. Defaults to 300.
+    Serve's own checks is replaced, which takes 30 at least. Defaults to 300.
 ``CDK_SAGEMAKER_PYTORCH_NUM_GPUS``
     GPUs of a replica, fractions allowed. Defaults to an equal share of those of the machine, at most 1.
 ``CDK_SAGEMAKER_PYTORCH_THREADS``
