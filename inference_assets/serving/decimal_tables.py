@@ -53,6 +53,7 @@ _SUMS = [
 _END_BIT = np.array([0x80 << 8 * n if n < 8 else 0 for n in range(_MAX_CHARACTERS + 2)], np.uint64)
 # Times 1 << 8 * n this has n in its topmost byte.
 _BYTE_NUMBERS = np.uint64(0x0001020304050607)
+_SIGNS = np.array([1.0, -1.0])
 _POWERS = np.array([10.0**n for n in range(_MAX_CHARACTERS + 1)])
 
 
@@ -123,7 +124,7 @@ def _read_block(text: bytes, start: int, stop: int, values: Array, newlines: Arr
     minus = characters[begins] == _MINUS if minuses else np.zeros(count, np.bool_)
     left_over, has_point = _positive_numbers(text, begins + minus if minuses else begins, ends, values)
     if minuses:
-        np.negative(values, where=minus, out=values)
+        values *= _SIGNS.take(minus)
 
     # All but digits, points, signs and separators.
     strange = (block - np.uint8(_COMMA) > _NINE - _COMMA) & (block != _NEWLINE)
