@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from .entry_point import HandlerError
 from .handler_chain import HandlerChain
+
+
+def checks_model() -> bool:
+    """Tell whether a model that does not load is to fail the endpoint: unless the environment says no."""
+    return os.environ.get("CDK_SAGEMAKER_PYTORCH_CHECK_MODEL", "true").lower() not in ("0", "false")
 
 
 def check_model(model_dir: str) -> None:

@@ -30,6 +30,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from .check_model import checks_model
+
 _PREFIX = "CDK_SAGEMAKER_PYTORCH_"
 
 
@@ -69,7 +71,7 @@ class Settings(NamedTuple):
             ),
             max_batch_size=max_batch_size,
             batch_wait_seconds=_number(_PREFIX + "BATCH_WAIT_SECONDS", 0.01, 0),
-            check_model=os.environ.get(_PREFIX + "CHECK_MODEL", "true").lower() not in ("0", "false"),
+            check_model=checks_model(),
         )
 
 

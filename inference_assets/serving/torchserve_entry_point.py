@@ -3,7 +3,9 @@
 Set ``SAGEMAKER_PROGRAM`` to ``cdk_sagemaker_pytorch_serving.torchserve_entry_point`` (no ``.py``: the
 toolkit imports it by name) and ``CDK_SAGEMAKER_PYTORCH_ENTRY_POINT`` to the user's own script beside this
 package, which defaults to ``inference.py``. Scripts that define only some of the functions then get the
-defaults of this package instead of the toolkit's, and callers get 4xx for their own mistakes.
+defaults of this package instead of the toolkit's, and callers get 4xx for their own mistakes. A model that
+cannot be loaded ends TorchServe, so that the health check fails; ``CDK_SAGEMAKER_PYTORCH_CHECK_MODEL=false``
+leaves it running, and trying again.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from http.client import responses
 from pathlib import Path
 from typing import Any
 
+from .check_model import checks_model
 from .entry_point import load_entry_point, resolve_handlers
 from .handler_chain import HandlerChain, Request
+from .torchserve_process import end_torchserve
 
 CODE_DIR = Path(__file__).resolve().parent.parent
 
@@ -23,8 +27,13 @@ CODE_DIR = Path(__file__).resolve().parent.parent
 def model_fn(model_dir: str, context: Any) -> HandlerChain:
     """Load the model of the user's script, with the functions to serve it."""
     _take_bodies_as_they_come()
-    module = load_entry_point(CODE_DIR, os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT") or None)
-    return HandlerChain(resolve_handlers(module), model_dir, context)
+    try:
+        module = load_entry_point(CODE_DIR, os.environ.get("CDK_SAGEMAKER_PYTORCH_ENTRY_POINT") or None)
+        return HandlerChain(resolve_handlers(module), model_dir, context)
+    except BaseException:
+        if checks_model():
+            end_torchserve()
+        raise
 
 
 def transform_fn(

@@ -105,3 +105,33 @@ def test_an_error_is_a_message_with_its_status(serve, context, request_parts, st
     assert context.status == (status, phrase, 0)
     assert body.decode().startswith(message)
     assert content_type == "text/plain; charset=utf-8"
+
+
+BROKEN = "def model_fn(model_dir): raise KeyError('bias')\n"
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """How often TorchServe was ended."""
+    times = []
+    monkeypatch.setattr(torchserve_entry_point, "end_torchserve", lambda: times.append(1))
+    return times
+
+
+def test_a_model_that_does_not_load_ends_the_server(serve, ended):
+    with pytest.raises(KeyError, match="bias"):
+        serve(BROKEN)
+    assert ended == [1]
+
+
+def test_a_script_that_ends_the_worker_ends_the_server(serve, ended):
+    with pytest.raises(SystemExit):
+        serve("import sys\nsys.exit(3)\n")
+    assert ended == [1]
+
+
+def test_the_server_is_left_to_try_again_where_that_is_asked_for(serve, ended, monkeypatch):
+    monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_CHECK_MODEL", "false")
+    with pytest.raises(KeyError):
+        serve(BROKEN)
+    assert ended == []

@@ -113,3 +113,59 @@ def test_fails_when_the_model_does_not_load(model: Path, serve: Callable[..., di
     (model / "weights.json").write_text("{}")
     error = str(serve({"SAGEMAKER_PROGRAM": "serve.py"})["error"])
     assert "KeyError: 'bias' (log: " in error
+
+
+# Runs in the other environment: TorchServe alone, as in its container; prints how it ended and what it said.
+TORCHSERVE = """
+import http.client, json, os, subprocess, sys
+from pathlib import Path
+from cdk_sagemaker_pytorch.local import torchserve_host
+from cdk_sagemaker_pytorch.local.processes import free_port
+
+model_dir, work_dir = map(Path, sys.argv[1:3])
+ports = [free_port() for _ in range(5)]
+server = torchserve_host._start(model_dir, work_dir, ports)
+try:
+    output, _ = server.communicate(timeout=120)
+    try:
+        http.client.HTTPConnection("127.0.0.1", ports[0], timeout=2).request("GET", "/ping")
+        listening = True
+    except OSError:
+        listening = False
+    print(json.dumps({"ended": True, "listening": listening, "output": output}))
+except subprocess.TimeoutExpired:
+    print(json.dumps({"ended": False}))
+finally:
+    server.terminate()
+    server.wait()
+"""
+
+
+def test_torchserve_ends_when_the_model_does_not_load(
+    model: Path, inference_python: Path, tmp_path: Path
+) -> None:
+    serving = REPOSITORY / "inference_assets" / "serving"
+    shutil.copytree(serving, model / "code" / "cdk_sagemaker_pytorch_serving")
+    (model / "weights.json").write_text("{}")
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    done = subprocess.run(
+        [inference_python, "-c", TORCHSERVE, model, work_dir],
+        env=os.environ
+        | {
+            "PATH": f"{inference_python.parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "constructs"), str(model), str(model / "code")]),
+            "SM_MODEL_DIR": str(model),
+            "SAGEMAKER_BASE_DIR": str(tmp_path),
+            "SAGEMAKER_SUBMIT_DIRECTORY": str(model / "code"),
+            "SAGEMAKER_PROGRAM": "cdk_sagemaker_pytorch_serving.torchserve_entry_point",
+            "CDK_SAGEMAKER_PYTORCH_ENTRY_POINT": "serve.py",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["ended"], "TorchServe goes on, and answers its health check"
+    assert not seen["listening"]
+    assert "KeyError: 'bias'" in seen["output"]
