@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 from typing import NamedTuple
@@ -46,6 +48,10 @@ def join_processes(backend: str, num_gpus: int) -> Process:
     if world_size > 1:
         if backend == "auto":
             backend = "nccl" if gpu else "gloo"
+        # Optimizers import this at their first step. Imported after the processes have met it keeps their group
+        # alive until the interpreter ends, where gloo's threads can abort the process (seen with torch 2.13).
+        with contextlib.suppress(ImportError):  # before torch 2.0
+            importlib.import_module("torch._dynamo")
         # The container sets MASTER_ADDR and MASTER_PORT.
         dist.init_process_group(backend, init_method="env://", rank=rank, world_size=world_size)
     return Process(rank, world_size, local_rank, local_world_size, host, device)

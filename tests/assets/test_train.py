@@ -1,7 +1,6 @@
 import ast
 import json
 import re
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +13,8 @@ from process_group import Process
 from report import METRIC_DEFINITIONS
 from serving.bundled_model import load_bundled_model
 from trainer import find_classes
+
+from cdk_sagemaker_pytorch.local.processes import free_port
 
 
 def write_npz(folder, channel, x, y):
@@ -148,9 +149,8 @@ def test_task_follows_the_labels(labels, task, expected):
 
 
 def run_hosts(training_job, folders, environment):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    # The script binds to it seconds later: no port of those that systems give to outgoing connections.
+    port = str(free_port())
     hosts = [f"algo-{number}" for number in range(1, len(folders) + 1)]
     jobs = [None] * len(hosts)
 
