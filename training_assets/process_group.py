@@ -48,8 +48,8 @@ def join_processes(backend: str, num_gpus: int) -> Process:
     if world_size > 1:
         if backend == "auto":
             backend = "nccl" if gpu else "gloo"
-        # Optimizers import this at their first step. Imported after the processes have met it keeps their group
-        # alive until the interpreter ends, where gloo's threads can abort the process (seen with torch 2.13).
+        # Optimizers import this at their first step. Imported after the processes have met it keeps their
+        # group alive until the interpreter ends, where gloo's threads can abort it (seen with torch 2.13).
         with contextlib.suppress(ImportError):  # before torch 2.0
             importlib.import_module("torch._dynamo")
         # The container sets MASTER_ADDR and MASTER_PORT.
