@@ -12,9 +12,11 @@ from typing import Any, Final, Protocol
 from .errors import CorruptArchiveError, DecompressionBombError, NotGzipError, TruncatedArchiveError
 
 try:
-    from isal import isal_zlib as engine
+    from isal import isal_zlib
 except ImportError:
-    engine = zlib
+    engine: Any = zlib
+else:
+    engine = isal_zlib
 
 TRAILER_BYTES: Final = 8
 _ERRORS: Final[tuple[type[Exception], ...]] = (zlib.error, engine.error)
