@@ -10,6 +10,7 @@ import math
 import os
 import re
 from codecs import BOM_UTF8
+from importlib import import_module
 from typing import Any, Callable, NamedTuple, Union
 
 import numpy as np
@@ -25,8 +26,9 @@ from .errors import (
 )
 from .nested_lists import place, read_lists, read_long_lists
 
+orjson: Any
 try:
-    import orjson  # type: ignore[import-not-found,unused-ignore]
+    orjson = import_module("orjson")
 except ImportError:  # it is optional
     orjson = None
 
@@ -182,6 +184,8 @@ def _first_non_finite(array: Array) -> tuple[int, ...] | None:
 def _decode_json(body: Body, limits: Limits) -> Array:
     if not isinstance(body, str) and body.startswith(BOM_UTF8):
         body = body[len(BOM_UTF8) :]
+    loads: Callable[[Any], Any]
+    text: Any
     try:
         # orjson knows no NaN.
         if orjson is not None and not limits.allow_non_finite:
