@@ -33,7 +33,8 @@ def application(backend: str) -> Starlette:
     async def invocations(request: Request) -> Response:
         accept = request.headers.get("accept", DEFAULT_TYPE)
         content_type = request.headers.get("content-type", DEFAULT_TYPE)
-        headers = {"content-type": content_type, "accept": accept}
+        # Spaces around a value are no part of it, and the client takes none.
+        headers = {"content-type": content_type.strip(), "accept": accept.strip()}
         try:
             answer = await client.post(
                 "/", content=await request.body(), headers=sagemaker_headers(request.headers) | headers
