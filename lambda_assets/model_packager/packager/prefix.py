@@ -44,7 +44,8 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
         For whatever S3 refuses.
     """
     source, output = request.model_data, request.output
-    files = _model_files(request, storage)
+    everything = _files_below(source, "", storage)
+    files = _model_files(source, everything)
     size = sum(stored.size for stored in files.values())
     if size > request.max_bytes:
         raise DecompressionBombError(
@@ -52,9 +53,9 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
             "if that is meant"
         )
     code_files = _code_files(code, request) if code is not None else {}
-    copied = {} if output == source else dict(files)
-    if code is None:  # the code that the model brings along stays
-        copied |= _files_below(source, f"{_CODE}/", storage) if copied else {}
+    copied = {}
+    if output != source:
+        copied = everything if code is None else files  # without new code, the model's own stays
     _together(
         [
             *(_copying(storage, stored, output.below(name)) for name, stored in copied.items()),
@@ -68,26 +69,24 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
     return size, size + sum(map(len, code_files.values()))
 
 
-def _model_files(request: PackagingRequest, storage: Storage) -> dict[str, StoredObject]:
-    """Return the model's files by their path below the prefix, without any code."""
+def _model_files(source: S3Uri, everything: dict[str, StoredObject]) -> dict[str, StoredObject]:
+    """Return those of the files below the model's prefix that are no code, checked to be plain paths."""
     files = {
-        name: stored
-        for name, stored in _files_below(request.model_data, "", storage).items()
-        if not is_under(name.encode(), _CODE.encode())
+        name: stored for name, stored in everything.items() if not is_under(name.encode(), _CODE.encode())
     }
     if not files:
-        raise ObjectNotFoundError(f"{request.model_data} has no model files below it")
+        raise ObjectNotFoundError(f"{source} has no model files below it")
     for name in files:
-        path = clean_name(name.encode(), str(request.model_data))
+        path = clean_name(name.encode(), str(source))
         if path != name.encode():
             raise UnsafeMemberError(
-                f"{request.model_data} has the key {show(name.encode())} below it, which is no plain path: "
+                f"{source} has the key {show(name.encode())} below it, which is no plain path: "
                 "SageMaker cannot make a file of it"
             )
         parents = name.split("/")[:-1]
         if any("/".join(parents[:depth]) in files for depth in range(1, len(parents) + 1)):
             raise UnsafeMemberError(
-                f"{request.model_data} has the key {show(name.encode())} below one that is a file itself"
+                f"{source} has the key {show(name.encode())} below one that is a file itself"
             )
     return files
 
