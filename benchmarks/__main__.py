@@ -18,7 +18,9 @@ SCRIPTS = {
     path.stem.removeprefix("bench_"): path for path in sorted(Path(__file__).parent.glob("bench_*.py"))
 }
 ENVIRONMENT = os.environ | {
-    "PYTHONPATH": os.pathsep.join([str(ROOT / "constructs"), str(ROOT / "inference_assets")])
+    "PYTHONPATH": os.pathsep.join(
+        str(ROOT / folder) for folder in ("constructs", "inference_assets", "benchmarks")
+    )
 }
 FIND_MISSING = """
 import importlib.util, sys

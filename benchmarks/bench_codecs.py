@@ -9,17 +9,15 @@ Results go to benchmarks/results/codecs.json.
 
 import io
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import orjson
+from recording import record
 from sagemaker_inference import decoder, encoder
 from serving import codecs
 from serving.content_types import CSV, JSON, NPY
@@ -97,12 +95,9 @@ def main() -> int:
                 case = {"case": name + suffix, "rows": rows}
                 results.append(case | figures | {"toolkit_over_ours": round(ratio, 2)})
                 print(f"{name + suffix:22} {reference:12.3f} {own:10.3f} {ratio:7.1f} {target:8.1f}")
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    written = {"reference": f"sagemaker-inference=={version('sagemaker-inference')}", "machine": machine}
-    written |= {"numpy": np.__version__, "date": datetime.now(UTC).isoformat(timespec="minutes")}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(written | {"results": results}, indent=1) + "\n")
-    print(f"\nmissed: {', '.join(missed) or 'none'}\nwritten to {RESULTS}")
+    print(f"\nmissed: {', '.join(missed) or 'none'}")
+    reference = f"sagemaker-inference=={version('sagemaker-inference')}"
+    record(RESULTS, reference=reference, results=results, numpy=np.__version__)
     return bool(missed)
 
 

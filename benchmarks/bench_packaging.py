@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -24,8 +23,9 @@ import tempfile
 import threading
 import time
 import venv
-from datetime import UTC, datetime
 from pathlib import Path
+
+from recording import record
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTION = ROOT / "lambda_assets" / "model_packager"
@@ -357,11 +357,7 @@ def drive(cases: list[str], repeats: int, output: Path) -> None:
     print(f"\ncold start: import {start['import_s']} s ({parts}), client {start['client_s']} s")
     met = start["import_s"] + start["client_s"] <= COLD_START_S
     print(f"  in all ≤ {COLD_START_S}: {'met' if met else 'MISSED'}")
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    written = {"reference": SDK, "machine": machine, "date": datetime.now(UTC).isoformat(timespec="minutes")}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(written | {"results": results, "cold_start": start}, indent=1) + "\n")
-    print(f"\nwritten to {output}")
+    record(output, reference=SDK, results=results, cold_start=start)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,8 +11,6 @@ the handlers then take, is told with the results, which go to benchmarks/results
 import http.client
 import io
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
@@ -20,13 +18,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 import ts
+from recording import record
 
 from cdk_sagemaker_pytorch.local.model_server import ModelServer
 
@@ -151,13 +149,9 @@ def main() -> int:
                 figures = [result[server][key] for server in connections for key in ("best_ms", "median_ms")]
                 columns = "".join(f"{figure:11.2f}" for figure in figures)
                 print(f"{name + f' {rows} x {COLUMNS}':14}{columns}{ratio:8.1f}{target:8.1f}", flush=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    written = {"reference": f"sagemaker-pytorch-inference behind torchserve {ts.__version__}"}
-    written |= {"orjson": find_spec("orjson") is not None, "machine": machine}
-    written |= {"date": datetime.now(UTC).isoformat(timespec="minutes")}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(written | {"results": results}, indent=1) + "\n")
-    print(f"\nmissed: {', '.join(missed) or 'none'}\nwritten to {RESULTS}")
+    print(f"\nmissed: {', '.join(missed) or 'none'}")
+    reference = f"sagemaker-pytorch-inference behind torchserve {ts.__version__}"
+    record(RESULTS, reference=reference, results=results, orjson=find_spec("orjson") is not None)
     return bool(missed)
 
 
