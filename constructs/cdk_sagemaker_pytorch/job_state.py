@@ -1,6 +1,6 @@
 """What every state needs that runs a SageMaker job and waits for its end."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -8,16 +8,7 @@ from constructs import Construct
 
 from .container_role import sagemaker_arn
 
-__all__ = ["JOB_RETRY", "job_statements"]
-
-JOB_RETRY: Final = {
-    "ErrorEquals": ["SageMaker.ResourceLimitExceededException", "SageMaker.ThrottlingException"],
-    "IntervalSeconds": 60,
-    "MaxAttempts": 3,
-    "BackoffRate": 2,
-    "JitterStrategy": "FULL",
-}
-"""Tries again where capacity or the rate of calls was short."""
+__all__ = ["job_statements"]
 
 
 def job_statements(

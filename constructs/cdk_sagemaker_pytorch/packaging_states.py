@@ -9,25 +9,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from . import jsonata
-from .job_state import JOB_RETRY, job_statements
+from .job_state import job_statements
 from .task_state import TaskState, integration_arn
 
 __all__ = ["PackagingJob", "PackagingStates"]
-
-# The service asks callers to try these again.
-_LAMBDA_RETRY = {
-    "ErrorEquals": [
-        "Lambda.ServiceException",
-        "Lambda.AWSLambdaException",
-        "Lambda.SdkClientException",
-        "Lambda.TooManyRequestsException",
-        "Lambda.ClientExecutionTimeoutException",
-    ],
-    "IntervalSeconds": 2,
-    "MaxAttempts": 6,
-    "BackoffRate": 2,
-    "JitterStrategy": "FULL",
-}
 
 _CODE_FOLDER = "/opt/ml/processing/input/packager"
 _MESSAGE = "/opt/ml/output/message"
@@ -184,7 +169,6 @@ class PackagingStates(sfn.StateMachineFragment):
                 },
             },
             output={},
-            retry=[_LAMBDA_RETRY],
             statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function_arn])],
         )
         large = TaskState(
@@ -201,7 +185,6 @@ class PackagingStates(sfn.StateMachineFragment):
                 },
             },
             output={},
-            retry=[JOB_RETRY],
             statements=job_statements(self, kind="Processing", name_prefix=job_name_prefix, role=job.role),
         )
         failed = sfn.Fail.jsonata(

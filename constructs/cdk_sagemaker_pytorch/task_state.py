@@ -1,14 +1,74 @@
 """A JSONata task state that brings its own permissions to the state machine it is used in."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-__all__ = ["TaskState", "integration_arn"]
+__all__ = ["RETRY_EVERYTHING", "TaskState", "integration_arn"]
+
+_BACKOFF: Final = {
+    "IntervalSeconds": 1,
+    "BackoffRate": 2,
+    "MaxAttempts": 5,
+    "MaxDelaySeconds": 30,
+    "JitterStrategy": "FULL",
+}
+
+RETRY_EVERYTHING: Final = {"ErrorEquals": ["States.ALL"], **_BACKOFF}
+"""Tries again whatever went wrong: for work that may be done twice."""
+
+# An AWS SDK integration gives most errors of a service one name, throttling and wrong parameters alike. So
+# everything is tried again, but for what has a name of its own that no second try changes.
+_CALL_RETRY: Final = (
+    {
+        "ErrorEquals": [
+            "SageMaker.ConflictException",
+            "SageMaker.ResourceInUseException",
+            "SageMaker.ResourceNotFoundException",
+            "S3.NoSuchBucketException",
+            "S3.NoSuchKeyException",
+            "SageMakerRuntime.ValidationErrorException",
+        ],
+        "MaxAttempts": 0,
+    },
+    RETRY_EVERYTHING,
+)
+# A function's own errors carry the names of its exceptions, and are none of these.
+_FUNCTION_RETRY: Final = (
+    {
+        "ErrorEquals": [
+            "Lambda.ServiceException",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+            "Lambda.TooManyRequestsException",
+            "Lambda.ClientExecutionTimeoutException",
+        ],
+        **_BACKOFF,
+    },
+)
+# Not a failed job, which is States.TaskFailed: it would be paid for again.
+_JOB_RETRY: Final = (
+    {
+        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
+        **_BACKOFF,
+        "IntervalSeconds": 60,
+        "MaxDelaySeconds": 600,
+    },
+    {
+        "ErrorEquals": [
+            "SageMaker.AmazonSageMakerException",
+            "SageMaker.SageMakerException",
+            "SageMaker.ThrottlingException",
+            "ThrottlingException",
+            "SageMaker.SdkClientException",
+        ],
+        **_BACKOFF,
+    },
+)
 
 
 class TaskState(sfn.CustomState):
@@ -33,7 +93,8 @@ class TaskState(sfn.CustomState):
     output : Any, optional
         The state's output. Defaults to the result of the integration.
     retry : sequence of Mapping, optional
-        Retriers in Amazon States Language. Defaults to none.
+        Retriers in Amazon States Language. Defaults to what fits the integration: whatever a second try may
+        heal, with growing intervals and jitter.
     timeout_seconds : int, optional
         Defaults to no timeout of its own.
     """
@@ -48,13 +109,13 @@ class TaskState(sfn.CustomState):
         statements: Sequence[iam.PolicyStatement],
         assign: Mapping[str, Any] | None = None,
         output: Any = None,
-        retry: Sequence[Mapping[str, Any]] = (),
+        retry: Sequence[Mapping[str, Any]] | None = None,
         timeout_seconds: int | None = None,
     ) -> None:
         optional = {
             "Assign": assign,
             "Output": output,
-            "Retry": list(retry) or None,
+            "Retry": [dict(retrier) for retrier in (_retry(resource) if retry is None else retry)] or None,
             "TimeoutSeconds": timeout_seconds,
         }
         super().__init__(
@@ -88,3 +149,11 @@ def integration_arn(scope: Construct, integration: str) -> str:
         For example ``sagemaker:createTrainingJob.sync`` or ``aws-sdk:sagemaker:createModel``.
     """
     return f"arn:{Stack.of(scope).partition}:states:::{integration}"
+
+
+def _retry(resource: str) -> Sequence[Mapping[str, Any]]:
+    """Choose the retriers of a service integration."""
+    integration = resource.rpartition(":::")[2]
+    if integration.startswith("aws-sdk:"):
+        return _CALL_RETRY
+    return _FUNCTION_RETRY if integration.startswith("lambda:") else _JOB_RETRY

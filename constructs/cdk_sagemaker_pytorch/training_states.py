@@ -10,7 +10,7 @@ from constructs import Construct
 
 from . import jsonata
 from .container_role import sagemaker_arn
-from .job_state import JOB_RETRY, job_statements
+from .job_state import job_statements
 from .task_state import TaskState, integration_arn
 
 __all__ = ["training_states"]
@@ -51,7 +51,6 @@ def training_states(
         resource=integration_arn(scope, "sagemaker:createTrainingJob.sync"),
         arguments=arguments,
         output=_job_output("$states.result"),
-        retry=[JOB_RETRY],
         statements=job_statements(scope, kind="Training", name_prefix=job_name_prefix, role=role),
     )
     failed = sfn.Fail.jsonata(
