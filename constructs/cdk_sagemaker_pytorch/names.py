@@ -1,9 +1,11 @@
 """Names of what a state machine makes at run time."""
 
+import hashlib
+
 from aws_cdk import Names
 from constructs import Construct
 
-__all__ = ["RUN_SUFFIX", "name_prefix"]
+__all__ = ["RUN_PATTERN", "RUN_SUFFIX", "name_prefix", "version_prefix"]
 
 # SageMaker allows 63 characters: prefix, dash, 14 digits, dash, 8 hex digits.
 _LONGEST_PREFIX = 63 - 24
@@ -18,6 +20,9 @@ RUN_SUFFIX = (
 A redrive counts as another identity, for the training job of the first try keeps its name.
 """
 
+RUN_PATTERN = f"{'?' * 14}-{'?' * 8}"
+"""What `RUN_SUFFIX` looks like, for the resources of IAM policies."""
+
 
 def name_prefix(scope: Construct) -> str:
     """Prefix for the names of what `scope` makes at run time: unique in an account and region.
@@ -30,3 +35,17 @@ def name_prefix(scope: Construct) -> str:
         The construct that owns them.
     """
     return Names.unique_resource_name(scope, max_length=_LONGEST_PREFIX, separator="-").lower()
+
+
+def version_prefix(endpoint_name: str) -> str:
+    """Prefix for the names of an endpoint's versions: the endpoint's own name, shortened where it is long.
+
+    Parameters
+    ----------
+    endpoint_name : str
+        Up to 63 lower-case letters, digits and dashes.
+    """
+    if len(endpoint_name) <= _LONGEST_PREFIX:
+        return endpoint_name
+    digest = hashlib.sha256(endpoint_name.encode()).hexdigest()[:8]
+    return f"{endpoint_name[: _LONGEST_PREFIX - 9].rstrip('-')}-{digest}"

@@ -11,11 +11,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from . import jsonata
-from .container_role import grant_logs_and_metrics, new_container_role, sagemaker_arn
+from .container_role import sagemaker_arn
 from .elastic_inference import check_accelerator, warn_of_accelerator
 from .endpoint import endpoint_metric, grant_invoke_endpoint
-from .endpoint_cleanup import EndpointCleanup
 from .endpoint_deployment import EndpointDeployment
+from .endpoint_ownership import EndpointOwnership
 from .framework_version import FrameworkVersion
 from .inference_code import (
     CODE_DIRECTORY,
@@ -72,7 +72,8 @@ class PyTorchPipeline(Construct):
         Elastic Inference accelerator, which AWS has discontinued. Defaults to none.
     endpoint_name : str, optional
         Up to 63 lower-case letters, digits and dashes. Defaults to a unique name made from the
-        construct's path.
+        construct's path: another path is another endpoint. Under a name of its own an endpoint stays as it is
+        when the construct is renamed or moved; another name means another endpoint, and the old one goes.
     variant_name : str, optional
         Defaults to ``AllTraffic``.
     environment : Mapping of str to str, optional
@@ -89,8 +90,8 @@ class PyTorchPipeline(Construct):
     retain_versions : int, optional
         How many superseded versions stay for a rollback. Defaults to 1.
     removal_policy : RemovalPolicy, optional
-        What happens to the endpoint and its versions when the stack is deleted. Defaults to
-        ``DESTROY``.
+        What happens to the endpoint and its versions when they leave the stack: ``DESTROY``, or ``RETAIN``,
+        which keeps the role that they need too. Changing it changes nothing else. Defaults to ``DESTROY``.
     volume_key : kms.IKey, optional
         Key for the storage of the endpoint's instances. Defaults to a key of SageMaker's.
     image : PyTorchImage, optional
@@ -156,6 +157,10 @@ class PyTorchPipeline(Construct):
             f"endpoint_name must be up to 63 lower-case letters, digits and dashes, got {endpoint_name}",
         )
         problems.check(
+            endpoint_name is None or not EndpointOwnership.exists(scope, endpoint_name),
+            f"endpoint_name must belong to one construct of a stack, got {endpoint_name} twice",
+        )
+        problems.check(
             training_job.compress_output or version.code_in_model_archive,
             "training_job must compress its output for framework_version before 1.2, whose code is an archive"
             f" of its own, got compress_output=False with {version.full}",
@@ -166,19 +171,25 @@ class PyTorchPipeline(Construct):
         warn_of_accelerator(self, accelerator_type, instance_type)
         self.training_job = training_job
         self.variant_name = variant_name
-        self.version_prefix = name_prefix(self)
-        self.endpoint_name = endpoint_name or self.version_prefix
+        self.endpoint_name = endpoint_name or name_prefix(self)
         self.endpoint_arn = sagemaker_arn(self, "endpoint", self.endpoint_name)
         self.packager = packager or ModelPackager.of(self)
-        self.model_role = new_container_role(self, "ModelRole")
+        artifacts = training_job.output_bucket
+        ownership = EndpointOwnership.of(
+            self,
+            self.endpoint_name,
+            artifacts=artifacts,
+            artifacts_prefix=_MODELS_PREFIX,
+            removal_policy=removal_policy,
+        )
+        self.version_prefix = ownership.version_prefix
+        self.model_role = ownership.model_role
 
         image_config = (image or PyTorchImage.inference(version, accelerator_type=accelerator_type)).bind(
             self, instance_type=instance_type
         )
         image_config.grant_pull(self.model_role)
-        grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")
 
-        artifacts = training_job.output_bucket
         inference_code = source_code or default_inference_code(accelerator_type)
         archive = inference_code.bind_inference(self, "SourceCode", with_handlers=ships_handlers(version))
         annotate_inference_script(
@@ -247,7 +258,7 @@ class PyTorchPipeline(Construct):
             statements=[
                 iam.PolicyStatement(
                     actions=["sagemaker:CreateModel"],
-                    resources=[sagemaker_arn(self, "model", f"{self.version_prefix}-*")],
+                    resources=[ownership.version_arns("model")],
                 ),
                 iam.PolicyStatement(
                     actions=["iam:PassRole"],
@@ -256,28 +267,18 @@ class PyTorchPipeline(Construct):
                 ),
             ],
         )
-        cleanup = EndpointCleanup(
-            self,
-            "Cleanup",
-            endpoint_name=self.endpoint_name,
-            version_prefix=self.version_prefix,
-            artifacts=artifacts,
-            artifacts_prefix=_MODELS_PREFIX,
-            removal_policy=removal_policy,
-        )
         deployment = EndpointDeployment(
             self,
             "Deployment",
             endpoint_name=self.endpoint_name,
-            version_prefix=self.version_prefix,
             variant=variant,
             volume_key=volume_key,
             sample_request=sample_request,
-            cleanup=cleanup,
+            ownership=ownership,
             retain_versions=retain_versions,
             poll_interval=poll_interval or Duration.seconds(5),
         )
-        deployment.roll_back_on_failure(create_model)
+        deployment.remove_on_failure(create_model)
         self.state_machine = sfn.StateMachine(
             self,
             "Resource",
@@ -287,7 +288,7 @@ class PyTorchPipeline(Construct):
             comment="Trains, packages, deploys and verifies a PyTorch model",
         )
         # Deleted in reverse: first nothing can start any more, then the endpoint goes.
-        self.state_machine.node.add_dependency(cleanup)
+        self.state_machine.node.add_dependency(ownership)
 
     @property
     def state_machine_arn(self) -> str:

@@ -12,12 +12,19 @@ from typing import Any
 from artifacts import Artifacts
 from botocore.exceptions import ClientError
 
+#: Tag of an endpoint with the id of the stack that may delete it.
+OWNER_TAG = "cdk-sagemaker-pytorch:owner"
+
 _POLL_SECONDS = 5.0
 _RESERVE_SECONDS = 15.0
 
 
 class EndpointBusyError(Exception):
     """The endpoint did not finish what it was doing in time."""
+
+
+class EndpointOwnedError(Exception):
+    """The endpoint belongs to another stack."""
 
 
 class EndpointCleanup:
@@ -38,11 +45,45 @@ class EndpointCleanup:
         self._artifacts = artifacts
         self._remaining_seconds = remaining_seconds
 
-    def remove_version(self, endpoint_name: str, version: str) -> list[str]:
-        """Remove a version that could not be deployed, unless the endpoint serves it all the same.
+    def claim(self, endpoint_name: str, owner: str) -> None:
+        """Refuse an endpoint that another stack may delete.
 
-        An endpoint whose creation failed with it can never serve: it goes too. One that is being
-        deleted is waited for.
+        Parameters
+        ----------
+        endpoint_name : str
+            The endpoint; it need not exist.
+        owner : str
+            Id of the stack that asks.
+
+        Raises
+        ------
+        EndpointOwnedError
+            When the endpoint exists and carries another stack's id.
+        """
+        endpoint = self._describe_endpoint(endpoint_name)
+        found = self._owner(endpoint) if endpoint is not None else None
+        if found not in (None, owner):
+            raise EndpointOwnedError(
+                f"endpoint {endpoint_name} belongs to the stack {found}: remove it from there first, or, if"
+                f" that stack is gone, remove the endpoint's tag {OWNER_TAG}"
+            )
+
+    def release(self, endpoint_name: str, owner: str) -> None:
+        """Leave the endpoint to itself: from now on no stack's deletion removes it.
+
+        Parameters
+        ----------
+        endpoint_name : str
+            The endpoint; it need not exist.
+        owner : str
+            Id of the stack that lets it go.
+        """
+        endpoint = self._describe_endpoint(endpoint_name)
+        if endpoint is not None and self._owner(endpoint) == owner:
+            self._sagemaker.delete_tags(ResourceArn=endpoint["EndpointArn"], TagKeys=[OWNER_TAG])
+
+    def remove_version(self, endpoint_name: str, version: str) -> list[str]:
+        """Remove a version that could not be deployed, unless the endpoint has it all the same.
 
         Parameters
         ----------
@@ -58,9 +99,7 @@ class EndpointCleanup:
         """
         endpoint = self._describe_endpoint(endpoint_name)
         if endpoint is not None and endpoint["EndpointConfigName"] == version:
-            if endpoint["EndpointStatus"] not in ("Failed", "Deleting"):
-                return []
-            self._remove_endpoint(endpoint_name)
+            return []
         self._delete_version(version)
         return [version]
 
@@ -92,8 +131,8 @@ class EndpointCleanup:
             self._delete_version(version)
         return removed
 
-    def remove_everything(self, endpoint_name: str, name_prefix: str) -> None:
-        """Remove the endpoint and all versions.
+    def remove_everything(self, endpoint_name: str, name_prefix: str, owner: str) -> None:
+        """Remove the endpoint and all versions, unless the endpoint is not the stack's.
 
         Parameters
         ----------
@@ -101,12 +140,18 @@ class EndpointCleanup:
             The endpoint.
         name_prefix : str
             Prefix of the versions.
+        owner : str
+            Id of the stack.
 
         Raises
         ------
         EndpointBusyError
             When the endpoint cannot be deleted in time, for example while it is being updated.
         """
+        endpoint = self._describe_endpoint(endpoint_name)
+        if endpoint is not None and self._owner(endpoint) != owner:
+            print(f"endpoint {endpoint_name} stays: it is not marked as this stack's")  # noqa: T201 - the log
+            return
         self._remove_endpoint(endpoint_name)
         for version in self._versions(name_prefix):
             self._delete_version(version)
@@ -125,6 +170,14 @@ class EndpointCleanup:
                     " Failed, then delete the stack again"
                 )
             time.sleep(_POLL_SECONDS)
+
+    def _owner(self, endpoint: dict[str, Any]) -> str | None:
+        """Return the id of the stack that may delete an endpoint."""
+        for page in self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=endpoint["EndpointArn"]):
+            for tag in page["Tags"]:
+                if tag["Key"] == OWNER_TAG:
+                    return str(tag["Value"])
+        return None
 
     def _describe_endpoint(self, endpoint_name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = _ignore_missing(

@@ -5,7 +5,9 @@ Events of a state machine
     ``{"action": "prune", "endpoint_name", "name_prefix", "retain"}``: all but the newest ``retain``
     superseded versions.
 Events of CloudFormation
-    A custom resource with ``EndpointName`` and ``NamePrefix``; its deletion removes everything.
+    A custom resource with ``EndpointName``, ``NamePrefix`` and ``RemovalPolicy``. It refuses an endpoint of
+    another stack; its deletion removes everything that is this stack's, or, with the policy ``Retain``, lets
+    the endpoint go.
 
 The variable ``ARTIFACTS`` holds the S3 prefix of the versions' packaged models; those of removed versions are
 marked as superseded.
@@ -16,15 +18,19 @@ from typing import Any
 
 import boto3
 from artifacts import Artifacts
+from botocore.config import Config
 from cleanup import EndpointCleanup
 from cloudformation import answer
+
+# Throttled calls are tried again for about two minutes.
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Handle one event; see the module."""
     cleanup = EndpointCleanup(
-        boto3.client("sagemaker"),
-        Artifacts(boto3.client("s3"), os.environ["ARTIFACTS"]),
+        boto3.client("sagemaker", config=_PATIENT),
+        Artifacts(boto3.client("s3", config=_PATIENT), os.environ["ARTIFACTS"]),
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     if "RequestType" in event:
@@ -37,10 +43,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _on_stack_change(cleanup: EndpointCleanup, event: dict[str, Any]) -> str:
-    """Do what the stack's change asks for, and return the id of the custom resource."""
-    properties = event["ResourceProperties"]
-    if event["RequestType"] == "Delete":
-        cleanup.remove_everything(properties["EndpointName"], properties["NamePrefix"])
-    # Another name makes another resource: CloudFormation then deletes the old one, and with it what
-    # was made under the old name.
-    return f"{properties['EndpointName']}/{properties['NamePrefix']}"
+    """Do what the stack's change asks for, and return the id of the custom resource: the endpoint's name."""
+    properties, owner = event["ResourceProperties"], event["StackId"]
+    endpoint_name: str = properties["EndpointName"]
+    if event["RequestType"] == "Create":
+        cleanup.claim(endpoint_name, owner)
+    elif event["RequestType"] == "Delete" and properties["RemovalPolicy"] == "Delete":
+        cleanup.remove_everything(endpoint_name, properties["NamePrefix"], owner)
+    elif event["RequestType"] == "Delete":
+        cleanup.release(endpoint_name, owner)
+    return endpoint_name

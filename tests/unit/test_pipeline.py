@@ -3,11 +3,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import App, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Annotations, Match, Template
+from constructs import Construct
 
 from cdk_sagemaker_pytorch import (
     ConfigurationError,
@@ -17,6 +18,9 @@ from cdk_sagemaker_pytorch import (
     PyTorchTrainingJob,
     SourceCode,
 )
+from cdk_sagemaker_pytorch.names import version_prefix
+
+from .conftest import CONTEXT
 
 States = Callable[[], dict[str, Any]]
 Statements = Callable[[str], list[dict[str, Any]]]
@@ -51,10 +55,12 @@ def test_an_execution_trains_packages_deploys_and_verifies(
     assert found["Name version"]["Next"] == "Ask for model size"
     assert found["Package model"]["Next"] == found["Package large model"]["Next"] == "Create model"
     assert found["Create model"]["Next"] == "Create endpoint configuration"
-    assert found["Create endpoint configuration"]["Next"] == "Find endpoint"
-    assert found["Create endpoint"]["Next"] == "Look at endpoint"
-    assert found["Update endpoint"]["Next"] == "Look at endpoint"
-    assert found["In service?"]["Choices"][0]["Next"] == "Remove superseded versions"
+    assert found["Create endpoint configuration"]["Next"] == "Look at endpoint"
+    assert found["Create endpoint"]["Next"] == "Wait for endpoint"
+    assert found["Update endpoint"]["Next"] == "Wait for endpoint"
+    assert found["Wait for endpoint"]["Next"] == "Look at endpoint"
+    assert found["In service?"]["Choices"][0]["Next"] == "Mark endpoint"
+    assert found["Mark endpoint"]["Next"] == "Remove superseded versions"
     assert found["Remove superseded versions"]["Next"] == "Deployed"
     assert found["Deployed"]["End"] is True
 
@@ -68,6 +74,7 @@ def test_its_output_names_everything_that_was_made(make_pipeline: MakePipeline, 
         "model_data_url",
         "endpoint_name",
         "endpoint_config_name",
+        "warnings",
     }
 
 
@@ -104,7 +111,7 @@ def test_an_uncompressed_model_stays_so(
         "CompressionType": "None",
     }
     # The container lists what lies below the prefix.
-    assert any("s3:List*" in s["Action"] for s in statements("PipelineModelRole"))
+    assert any("s3:List*" in s["Action"] for s in statements("PyTorchEndpoint"))
 
 
 def test_a_key_of_the_packager_reaches_the_model(
@@ -113,7 +120,7 @@ def test_a_key_of_the_packager_reaches_the_model(
     packager = ModelPackager(stack, "Packager", encryption_key=kms.Key(stack, "Key"))
     make_pipeline(packager=packager)
     assert states()["Package model"]["Arguments"]["Payload"]["kms_key_id"].startswith("${Key")
-    assert any("kms:Decrypt" in s["Action"] for s in statements("PipelineModelRole"))
+    assert any("kms:Decrypt" in s["Action"] for s in statements("PyTorchEndpoint"))
 
 
 def test_fails_when_an_uncompressed_model_is_for_an_old_version(
@@ -133,31 +140,50 @@ def test_no_role_has_a_managed_policy(make_pipeline: MakePipeline, stack: Stack)
     assert not any("ManagedPolicyArns" in role["Properties"] for role in roles.values())
 
 
-def test_every_state_after_packaging_takes_the_version_back_when_it_fails(
+def test_a_version_that_nothing_serves_yet_is_removed_when_a_call_fails(
     make_pipeline: MakePipeline, states: States
 ) -> None:
     make_pipeline()
     found = states()
-    for name in (
-        "Create model",
-        "Create endpoint configuration",
-        "Create endpoint",
-        "Update endpoint",
-        "Delete failed endpoint",
-    ):
+    for name in ("Create model", "Create endpoint configuration"):
         assert found[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "Next": "Deployment failed"}]
     assert found["Deployment failed"]["Next"] == "Remove version"
     assert found["Remove version"]["Next"] == "Not deployed"
     assert found["Not deployed"]["Cause"] == "{% $failure.Cause %}"
 
 
-def test_an_endpoint_that_stays_with_the_old_version_is_a_failure(
+def test_what_came_of_a_failed_change_is_seen_at_the_endpoint(
     make_pipeline: MakePipeline, states: States
 ) -> None:
     make_pipeline()
-    choices = states()["In service?"]["Choices"]
-    assert choices[2]["Next"] == "Not in service"
-    assert "InService" in choices[2]["Condition"]
+    found = states()
+    for name in ("Create endpoint", "Update endpoint", "Delete failed endpoint", "Delete rejected endpoint"):
+        (catcher,) = found[name]["Catch"]
+        assert catcher["ErrorEquals"] == ["States.ALL"]
+        assert catcher["Next"] == "Wait for endpoint"
+
+
+def test_every_call_is_tried_again_with_growing_intervals_and_jitter(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline(sample_request=[[1]])
+    tasks = {name: state for name, state in states().items() if state["Type"] == "Task"}
+    # An endpoint that does not exist is an error like any other: looking is repeated by the states.
+    assert "Retry" not in tasks.pop("Look at endpoint")
+    for name, task in tasks.items():
+        last = task["Retry"][-1]
+        assert last["BackoffRate"] > 1, name
+        assert last["JitterStrategy"] == "FULL", name
+        assert last["MaxAttempts"] == 5, name
+
+
+def test_a_job_that_failed_is_not_paid_for_again(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    found = states()
+    for name in ("Train", "Package large model"):
+        names = [error for retrier in found[name]["Retry"] for error in retrier["ErrorEquals"]]
+        assert "SageMaker.AmazonSageMakerException" in names
+        assert not {"States.ALL", "States.TaskFailed"} & set(names)
 
 
 def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
@@ -215,7 +241,7 @@ def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States)
     for name in ("Create endpoint", "Update endpoint"):
         assert found[name]["Arguments"]["EndpointName"] == "digits"
     assert found["Remove superseded versions"]["Arguments"]["Payload"]["retain"] == 4
-    assert found["Wait for endpoint"]["Seconds"] == found["Wait for free endpoint"]["Seconds"] == 3
+    assert found["Wait for endpoint"]["Seconds"] == 3
     Template.from_stack(stack).has_resource_properties("AWS::Lambda::Function", {"MemorySize": 512})
 
 
@@ -226,16 +252,20 @@ def test_a_sample_request_is_sent_and_its_failure_goes_back(
     found = states()
     assert found["In service?"]["Choices"][0]["Next"] == "Send sample request"
     assert found["Send sample request"]["Arguments"] == {
-        "EndpointName": found["Find endpoint"]["Arguments"]["EndpointName"],
+        "EndpointName": found["Look at endpoint"]["Arguments"]["EndpointName"],
         "Body": [[1]],
         "ContentType": "application/json",
         "Accept": "application/json",
     }
-    assert found["Send sample request"]["Catch"][0]["Next"] == "Sample request failed"
-    first = found["First version?"]
-    assert first["Choices"][0]["Next"] == "Delete rejected endpoint"
-    assert first["Default"] == "Roll back endpoint"
-    assert found["Roll back endpoint"]["Next"] == "Look at endpoint"
+    too_long, rejected = found["Send sample request"]["Catch"]
+    assert too_long == {"ErrorEquals": ["States.DataLimitExceeded"], "Next": "Mark endpoint"}
+    assert rejected["Next"] == "Look at endpoint"
+    assert rejected["Assign"] == {
+        "target": "{% $previous %}",
+        "asked": False,
+        "attempts": 0,
+        "failure": "{% $states.errorOutput %}",
+    }
 
 
 def test_an_accelerator_is_attached_and_warned_about(
@@ -266,18 +296,95 @@ def test_an_accelerator_beside_a_gpu_is_warned_about(stack: Stack, make_pipeline
 def test_the_endpoint_goes_with_its_stack(stack: Stack, make_pipeline: MakePipeline) -> None:
     pipeline = make_pipeline()
     template = Template.from_stack(stack)
-    template.has_resource_properties(
-        "Custom::EndpointCleanup",
-        {"EndpointName": pipeline.endpoint_name, "NamePrefix": pipeline.version_prefix},
-    )
-    ((cleanup, _),) = template.find_resources("Custom::EndpointCleanup").items()
+    ((claim, resource),) = template.find_resources("Custom::PyTorchEndpoint").items()
+    properties = resource["Properties"]
+    assert properties["EndpointName"] == pipeline.endpoint_name
+    assert properties["NamePrefix"] == pipeline.version_prefix
+    assert properties["RemovalPolicy"] == "Delete"
     ((_, machine),) = template.find_resources("AWS::StepFunctions::StateMachine").items()
-    assert cleanup in machine["DependsOn"]
+    assert claim in machine["DependsOn"]
+    # The endpoint goes before the role that it runs with.
+    roles = template.find_resources("AWS::IAM::Role")
+    assert any(name in roles and "ModelRole" in name for name in resource["DependsOn"])
 
 
-def test_the_endpoint_can_be_retained(stack: Stack, make_pipeline: MakePipeline) -> None:
-    make_pipeline(removal_policy=RemovalPolicy.RETAIN)
-    Template.from_stack(stack).resource_count_is("Custom::EndpointCleanup", 0)
+@pytest.mark.parametrize("policy", [RemovalPolicy.RETAIN, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE])
+def test_the_endpoint_can_be_retained_with_what_it_needs(
+    stack: Stack, make_pipeline: MakePipeline, policy: RemovalPolicy
+) -> None:
+    make_pipeline(removal_policy=policy)
+    template = Template.from_stack(stack)
+    template.has_resource_properties("Custom::PyTorchEndpoint", {"RemovalPolicy": "Retain"})
+    for kind in ("AWS::IAM::Role", "AWS::IAM::Policy"):
+        retained = [name for name, r in template.find_resources(kind).items() if "DeletionPolicy" in r]
+        assert len(retained) == 1
+        assert "ModelRole" in retained[0]
+
+
+def test_a_renamed_construct_leaves_what_belongs_to_the_endpoint_as_it_is(
+    stack: Stack, inference_code: SourceCode, app: App
+) -> None:
+    def belongings(stack: Stack, scope: Construct, name: str) -> dict[str, Any]:
+        job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+        pipeline = PyTorchPipeline(
+            scope, name, training_job=job, source_code=inference_code, endpoint_name="digits"
+        )
+        assert pipeline.version_prefix == "digits"
+        resources = Template.from_stack(stack).to_json()["Resources"]
+        return {name: r for name, r in resources.items() if name.startswith("PyTorchEndpointdigits")}
+
+    before = belongings(stack, stack, "Pipeline")
+    other = Stack(App(context=CONTEXT), "Stack")
+    after = belongings(other, Construct(other, "Moved"), "Renamed")
+    assert before == after
+    assert {resource["Type"] for resource in before.values()} == {
+        "AWS::IAM::Role",
+        "AWS::IAM::Policy",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "Custom::PyTorchEndpoint",
+    }
+
+
+def test_a_changed_removal_policy_changes_no_resource_but_policies(
+    stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
+) -> None:
+    make_pipeline()
+    other = Stack(App(context=CONTEXT), "Stack")
+    job = PyTorchTrainingJob(other, "Training", framework_version="2.13")
+    PyTorchPipeline(
+        other,
+        "Pipeline",
+        training_job=job,
+        source_code=inference_code,
+        removal_policy=RemovalPolicy.RETAIN,
+    )
+    before, after = (Template.from_stack(s).to_json()["Resources"] for s in (stack, other))
+    assert before.keys() == after.keys()
+    for name, resource in before.items():
+        if resource["Type"] == "Custom::PyTorchEndpoint":
+            resource["Properties"]["RemovalPolicy"] = "Retain"
+        assert resource["Properties"] == after[name]["Properties"]
+
+
+def test_names_of_versions_fit_the_longest_endpoint_name(make_pipeline: MakePipeline) -> None:
+    prefix = make_pipeline(endpoint_name="a" * 63).version_prefix
+    assert len(prefix) + len("-20260101000000-0a1b2c3d") == 63
+    assert prefix != version_prefix("a" * 62)
+
+
+def test_fails_when_two_constructs_have_one_endpoint(
+    stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
+) -> None:
+    first = make_pipeline(endpoint_name="digits")
+    with pytest.raises(ConfigurationError, match="endpoint_name must belong to one construct of a stack"):
+        PyTorchPipeline(
+            stack,
+            "Second",
+            training_job=first.training_job,
+            source_code=inference_code,
+            endpoint_name="digits",
+        )
 
 
 def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
@@ -311,7 +418,7 @@ def test_the_state_machine_may_change_its_endpoint_alone(
         if "UpdateEndpoint" in str(statement["Action"]):
             text = str(statement["Resource"])
             assert f"endpoint/{pipeline.endpoint_name}" in text
-            assert f"endpoint-config/{pipeline.version_prefix}-*" in text
+            assert f"endpoint-config/{pipeline.version_prefix}-{'?' * 14}-{'?' * 8}" in text
             break
     else:
         pytest.fail("nothing allows UpdateEndpoint")

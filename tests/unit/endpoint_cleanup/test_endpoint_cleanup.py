@@ -12,6 +12,7 @@ from moto import mock_aws
 from moto.sagemaker.models import sagemaker_backends
 
 PREFIX = "stack-pipeline-ab12"
+STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/Stack/1234"
 OLD, MIDDLE, NEW = (f"{PREFIX}-202601010000{n:02}-0123abcd" for n in (1, 2, 3))
 
 
@@ -72,6 +73,17 @@ def make_version(sagemaker: Any, name: str) -> None:
             }
         ],
     )
+
+
+def make_endpoint(sagemaker: Any, version: str, owner: str | None = STACK) -> None:
+    tags = [] if owner is None else [{"Key": "cdk-sagemaker-pytorch:owner", "Value": owner}]
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=version, Tags=tags)
+
+
+def tags_of_endpoint(sagemaker: Any) -> list[dict[str, str]]:
+    arn = sagemaker.describe_endpoint(EndpointName="e")["EndpointArn"]
+    tags: list[dict[str, str]] = sagemaker.list_tags(ResourceArn=arn)["Tags"]
+    return tags
 
 
 def versions(sagemaker: Any) -> set[str]:
@@ -143,18 +155,6 @@ def test_a_version_that_serves_stays(sagemaker: Any, handle: Callable[..., Any])
     assert endpoints(sagemaker) == ["e"]
 
 
-def test_an_endpoint_whose_creation_failed_goes_with_its_version(
-    sagemaker: Any, handle: Callable[..., Any]
-) -> None:
-    make_version(sagemaker, OLD)
-    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
-    backend = sagemaker_backends["123456789012"]["us-east-1"]
-    backend.endpoints["e"].endpoint_status = "Failed"
-    handle({"action": "remove_version", "endpoint_name": "e", "version": OLD})
-    assert endpoints(sagemaker) == []
-    assert versions(sagemaker) == set()
-
-
 def test_fails_when_the_action_is_unknown(handle: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="action must be remove_version or prune, got destroy"):
         handle({"action": "destroy"})
@@ -174,11 +174,11 @@ def test_fails_when_sagemaker_refuses(sagemaker: Any, monkeypatch: pytest.Monkey
 
 def test_fails_when_the_endpoint_stays_busy(sagemaker: Any, handle: Callable[..., Any]) -> None:
     make_version(sagemaker, OLD)
-    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=OLD)
+    make_endpoint(sagemaker, OLD)
     sagemaker_backends["123456789012"]["us-east-1"].endpoints["e"].endpoint_status = "Updating"
     cleanup = importlib.import_module("cleanup")
     with pytest.raises(cleanup.EndpointBusyError, match="still Updating: wait until"):
-        cleanup.EndpointCleanup(sagemaker, artifacts(), lambda: 5).remove_everything("e", PREFIX)
+        cleanup.EndpointCleanup(sagemaker, artifacts(), lambda: 5).remove_everything("e", PREFIX, STACK)
 
 
 @pytest.fixture
@@ -209,10 +209,10 @@ def stack_event(request_type: str, url: str, **extra: Any) -> dict[str, Any]:
     return {
         "RequestType": request_type,
         "ResponseURL": url,
-        "StackId": "stack",
+        "StackId": STACK,
         "RequestId": "request",
-        "LogicalResourceId": "WithStack",
-        "ResourceProperties": {"EndpointName": "e", "NamePrefix": PREFIX},
+        "LogicalResourceId": "Claim",
+        "ResourceProperties": {"EndpointName": "e", "NamePrefix": PREFIX, "RemovalPolicy": "Delete"},
         **extra,
     }
 
@@ -226,7 +226,7 @@ def test_creation_and_update_of_the_stack_change_nothing(
         handle(stack_event(request_type, url))
     assert versions(sagemaker) == {OLD}
     assert [answer["Status"] for _, answer in got] == ["SUCCESS", "SUCCESS"]
-    assert {answer["PhysicalResourceId"] for _, answer in got} == {f"e/{PREFIX}"}
+    assert {answer["PhysicalResourceId"] for _, answer in got} == {"e"}
     assert {content_type for content_type, _ in got} == {""}
 
 
@@ -236,11 +236,72 @@ def test_deletion_of_the_stack_removes_everything(
     url, got = response_url
     for name in (OLD, NEW):
         make_version(sagemaker, name)
-    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=NEW)
-    handle(stack_event("Delete", url, PhysicalResourceId=f"e/{PREFIX}"))
+    make_endpoint(sagemaker, NEW)
+    handle(stack_event("Delete", url, PhysicalResourceId="e"))
     assert got[0][1]["Status"] == "SUCCESS"
     assert endpoints(sagemaker) == []
     assert versions(sagemaker) == set()
+
+
+def test_deletion_of_the_stack_removes_versions_without_an_endpoint(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    make_version(sagemaker, OLD)
+    handle(stack_event("Delete", response_url[0], PhysicalResourceId="e"))
+    assert versions(sagemaker) == set()
+
+
+@pytest.mark.parametrize("owner", [None, "arn:aws:cloudformation:us-east-1:123456789012:stack/Other/5678"])
+def test_deletion_of_the_stack_leaves_what_is_not_its_own(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any, owner: str | None
+) -> None:
+    """So a deployment that added an endpoint of that name and was rolled back takes nothing along."""
+    url, got = response_url
+    make_version(sagemaker, NEW)
+    make_endpoint(sagemaker, NEW, owner)
+    handle(stack_event("Delete", url, PhysicalResourceId="e"))
+    assert got[0][1]["Status"] == "SUCCESS"
+    assert endpoints(sagemaker) == ["e"]
+    assert versions(sagemaker) == {NEW}
+
+
+def test_a_retained_endpoint_belongs_to_no_stack_any_more(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    make_version(sagemaker, NEW)
+    make_endpoint(sagemaker, NEW)
+    event = stack_event("Delete", response_url[0], PhysicalResourceId="e")
+    event["ResourceProperties"]["RemovalPolicy"] = "Retain"
+    handle(event)
+    assert endpoints(sagemaker) == ["e"]
+    assert versions(sagemaker) == {NEW}
+    assert tags_of_endpoint(sagemaker) == []
+
+
+def test_an_endpoint_of_another_stack_is_refused_and_stays(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any
+) -> None:
+    url, got = response_url
+    make_version(sagemaker, NEW)
+    make_endpoint(sagemaker, NEW, "arn:aws:cloudformation:us-east-1:123456789012:stack/Other/5678")
+    handle(stack_event("Create", url))
+    answer = got[0][1]
+    assert answer["Status"] == "FAILED"
+    assert "endpoint e belongs to the stack arn:aws:cloudformation" in answer["Reason"]
+    # CloudFormation deletes what it could not create.
+    handle(stack_event("Delete", url, PhysicalResourceId=answer["PhysicalResourceId"]))
+    assert endpoints(sagemaker) == ["e"]
+
+
+@pytest.mark.parametrize("owner", [None, STACK])
+def test_an_endpoint_without_a_stack_or_of_this_one_is_accepted(
+    sagemaker: Any, handle: Callable[..., Any], response_url: Any, owner: str | None
+) -> None:
+    url, got = response_url
+    make_version(sagemaker, NEW)
+    make_endpoint(sagemaker, NEW, owner)
+    handle(stack_event("Create", url))
+    assert got[0][1]["Status"] == "SUCCESS"
 
 
 def test_cloudformation_hears_of_a_failure(
