@@ -8,7 +8,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test check format conformance bench clean
+.PHONY: help setup demo test explore check format conformance bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,10 @@ demo: setup ## Train, deploy and predict on the local AWS
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile
+
+explore: setup ## Look for new failing examples of the property tests
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile --timeout 1800 \
+		$$(grep -rlE "@given" tests/assets tests/unit)
 
 check: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .

