@@ -55,7 +55,8 @@ class LocalAws:
     Parameters
     ----------
     directory
-        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing.
+        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing,
+        for this user alone.
         Defaults to a temporary folder that goes away.
     port
         Port to listen on. Defaults to a free one.
@@ -63,7 +64,7 @@ class LocalAws:
         The one region and account of this AWS. Default to "us-east-1" and "123456789012".
     enforce_iam
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
-        of their roles. Defaults to True.
+        of their roles. Defaults to True. Calls without a known key are refused in any case.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
 

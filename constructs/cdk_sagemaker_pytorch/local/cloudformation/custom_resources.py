@@ -36,6 +36,7 @@ def receive_answer(token: str, body: bytes) -> bool:
         if token not in _awaited:
             return False
         _answers[token] = json.loads(body)
+        _awaited.remove(token)  # the first answer counts
         _answered.notify_all()
         return True
 
