@@ -336,3 +336,78 @@ def test_fails_when_a_request_is_wrong(aws: LocalAws, deploy: Callable[..., Any]
         aws.client("cloudformation").describe_stacks(StackName="missing")
     with pytest.raises(ClientError, match="At least one Resources member must be defined"):
         deploy({}, update=True)
+
+
+def test_what_is_not_there_is_deleted_already(
+    aws: LocalAws, deploy: Callable[..., Any], delete: Callable[[], None], name: str
+) -> None:
+    cloudformation = aws.client("cloudformation")
+    deploy({"B": {"Type": "AWS::S3::Bucket"}})
+    stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+    for stack in (name, stack_id):
+        cloudformation.delete_change_set(StackName=stack, ChangeSetName="missing")
+    arn = stack_id.replace(":stack/", ":changeSet/")
+    cloudformation.delete_change_set(ChangeSetName=arn)
+    delete()
+    for stack in (name, stack_id, "never-was"):
+        cloudformation.delete_stack(StackName=stack)
+    with pytest.raises(ClientError, match="Stack with id never-was does not exist"):
+        cloudformation.delete_change_set(StackName="never-was", ChangeSetName="missing")
+    with pytest.raises(ClientError, match="does not exist") as failure:
+        cloudformation.describe_change_set(StackName=stack_id, ChangeSetName="missing")
+    assert failure.value.response["Error"]["Code"] == "ChangeSetNotFound"
+
+
+def test_a_refused_change_set_leaves_no_stack(aws: LocalAws, name: str) -> None:
+    cloudformation = aws.client("cloudformation")
+    refers_to_itself = {"B": {"Type": "AWS::S3::Bucket", "DependsOn": "B"}}
+    with pytest.raises(ClientError, match="ircular"):
+        cloudformation.create_change_set(
+            StackName=name, ChangeSetName="c", TemplateBody=json.dumps({"Resources": refers_to_itself})
+        )
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=name)
+
+
+def test_a_change_set_belongs_to_its_stack_as_it_was(
+    aws: LocalAws, name: str, wait_for: Callable[..., Any]
+) -> None:
+    cloudformation = aws.client("cloudformation")
+
+    def prepare(change_set: str, **bucket: Any) -> str:
+        body = json.dumps({"Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": bucket}}})
+        arn: str = cloudformation.create_change_set(
+            StackName=name, ChangeSetName=change_set, TemplateBody=body
+        )["Id"]
+        return arn
+
+    def executed(change_set: str) -> str:
+        cloudformation.execute_change_set(StackName=name, ChangeSetName=change_set)
+        status = lambda: cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]  # noqa: E731
+        return str(wait_for(lambda: not status().endswith("IN_PROGRESS") and status()))
+
+    # Never executed, gone with the stack: the next stack of that name has one of the same name.
+    prepare("c")
+    with pytest.raises(ClientError, match="ChangeSet c already exists") as failure:
+        prepare("c")
+    assert failure.value.response["Error"]["Code"] == "AlreadyExistsException"
+    cloudformation.delete_stack(StackName=name)
+    first, second = prepare("c"), prepare("other")
+    assert first != second
+    assert executed("c") == "CREATE_COMPLETE"
+
+    # The other was made for a stack without resources.
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.execute_change_set(ChangeSetName=second)
+    with pytest.raises(ClientError, match="cannot be executed") as failure:
+        cloudformation.execute_change_set(ChangeSetName=first)
+    assert failure.value.response["Error"]["Code"] == "InvalidChangeSetStatus"
+
+    # One without changes fails, and cannot be executed either.
+    prepare("same")
+    described = cloudformation.describe_change_set(StackName=name, ChangeSetName="same")
+    assert (described["Status"], described["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    with pytest.raises(ClientError, match="cannot be executed"):
+        cloudformation.execute_change_set(StackName=name, ChangeSetName="same")
+    prepare("new", Tags=[{"Key": "a", "Value": "b"}])
+    assert executed("new") == "UPDATE_COMPLETE"

@@ -132,15 +132,3 @@ def test_every_protocol_says_who_may_not_do_what(
     ) as failure:
         call(client_of_role(service))
     assert code_of(failure) in ("AccessDenied", "AccessDeniedException")
-
-
-def test_an_unknown_key_opens_nothing(aws: LocalAws) -> None:
-    stranger = boto3.Session("AKIAXXXXXXXXXXXXXXXX", "secret", region_name="us-east-1")
-    with pytest.raises(ClientError, match="security token included in the request is invalid"):
-        stranger.client("s3", endpoint_url=aws.endpoint_url).list_buckets()
-
-
-def test_enforcement_can_be_switched_off() -> None:
-    stranger = boto3.Session("AKIAXXXXXXXXXXXXXXXX", "secret", region_name="us-east-1")
-    with LocalAws(enforce_iam=False) as aws:
-        assert stranger.client("s3", endpoint_url=aws.endpoint_url).list_buckets()["Buckets"] == []

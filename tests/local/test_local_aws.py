@@ -76,6 +76,7 @@ with LocalAws() as aws:
 def test_programs_are_pointed_at_it(aws: LocalAws) -> None:
     environment = aws.environment
     assert environment["AWS_ENDPOINT_URL"] == environment["AWS_ENDPOINT_URL_S3"] == aws.endpoint_url
+    assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
     program = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     run = subprocess.run(
@@ -126,8 +127,9 @@ def test_fails_when_the_account_is_no_account() -> None:
 
 
 def test_fails_when_it_is_not_started() -> None:
-    with pytest.raises(LocalAwsError, match="not started"):
-        LocalAws().client("s3")
+    for use in (lambda: LocalAws().client("s3"), lambda: LocalAws().environment):
+        with pytest.raises(LocalAwsError, match="not started"):
+            use()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are adopted on Linux only")
@@ -157,6 +159,7 @@ def test_by_hand_it_prints_the_environment_and_ends_with_sigterm(
         lines = []
         while not (lines and lines[-1].startswith("# logs:")):
             lines.append(process.stdout.readline())
+        assert lines[0] == "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN\n"
         exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(lines)))
         client = boto3.client(
             "s3",

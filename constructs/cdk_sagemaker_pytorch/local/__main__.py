@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
             account=arguments.account,
             enforce_iam=not arguments.no_iam,
         ) as aws:
+            # Of a real account: a profile would win over the keys, and they have no token.
+            print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")  # noqa: T201
             for name, value in aws.environment.items():
                 print(f"export {name}={shlex.quote(value)}")  # noqa: T201
             print(f"# logs: {aws.logs_directory}", flush=True)  # noqa: T201

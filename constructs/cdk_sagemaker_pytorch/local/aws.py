@@ -18,20 +18,23 @@ import boto3
 from .cdk_cli import App, CdkCli
 from .errors import LocalAwsError
 from .processes import SupervisedProcess, free_port, host_environment
-from .server_state import ADMIN_CREDENTIALS, HEALTH_PATH, aws_environment
+from .server_state import HEALTH_PATH, Credentials, aws_environment, isolated_session
 
 _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+# What the server puts below its folder: for its user alone, whatever that folder allows.
+_FOLDERS = ("logs", "training", "processing", "endpoints", "lambda")
 
 
 class _LocalSession(boto3.Session):  # type: ignore[misc]
     """A session whose clients call the local AWS unless they are told otherwise."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
+    def __init__(self, credentials: Credentials, endpoint_url: str, region: str) -> None:
         super().__init__(
-            aws_access_key_id=ADMIN_CREDENTIALS.access_key_id,
-            aws_secret_access_key=ADMIN_CREDENTIALS.secret_access_key,
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
             region_name=region,
+            botocore_session=isolated_session(),
         )
         self._endpoint_url = endpoint_url
 
@@ -45,13 +48,15 @@ class _LocalSession(boto3.Session):  # type: ignore[misc]
 class LocalAws:
     """A local AWS; a context manager that runs it as long as the block lasts.
 
-    Everything listens on 127.0.0.1 only. When the block ends, or this process ends in any way, all
-    processes, ports and temporary folders of the local AWS are gone.
+    Everything listens on 127.0.0.1 only, and each start has keys of its own, which every call needs. When
+    the block ends, or this process ends in any way, all processes, ports and temporary folders of the local
+    AWS are gone.
 
     Parameters
     ----------
     directory
-        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing.
+        Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing,
+        for this user alone.
         Defaults to a temporary folder that goes away.
     port
         Port to listen on. Defaults to a free one.
@@ -59,7 +64,7 @@ class LocalAws:
         The one region and account of this AWS. Default to "us-east-1" and "123456789012".
     enforce_iam
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
-        of their roles. Defaults to True.
+        of their roles. Defaults to True. Calls without a known key are refused in any case.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
 
@@ -91,6 +96,7 @@ class LocalAws:
         self._process: SupervisedProcess | None = None
         self._directory: Path | None = None
         self._port = 0
+        self._credentials: Credentials | None = None
         self._session: boto3.Session | None = None
         self._bootstrapped = False
 
@@ -122,8 +128,10 @@ class LocalAws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that point AWS SDKs, the AWS CLI and the CDK CLI at this AWS."""
-        return aws_environment(ADMIN_CREDENTIALS, region=self.region, endpoint_url=self.endpoint_url) | {
+        """The variables, keys among them, that point AWS SDKs, the AWS CLI and the CDK CLI at this AWS."""
+        if self._credentials is None:
+            raise LocalAwsError("the local AWS is not started")
+        return aws_environment(self._credentials, region=self.region, endpoint_url=self.endpoint_url) | {
             # The CDK CLI hands CloudFormation the address of a template, and checks that it is one of S3.
             "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{self.region}.amazonaws.com",
             "CDK_DEFAULT_ACCOUNT": self.account,
@@ -143,7 +151,10 @@ class LocalAws:
         self._port = self._given_port or free_port()
         _check_port(self._port)
         self._directory = self._given_directory or Path(tempfile.mkdtemp(prefix="local-aws-"))
-        self.logs_directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(0o700, parents=True, exist_ok=True)
+        for name in _FOLDERS:
+            (self._directory / name).mkdir(0o700, exist_ok=True)
+        self._credentials = Credentials.random()
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]
         arguments += ["--region", self.region, "--account", self.account]
@@ -152,7 +163,12 @@ class LocalAws:
         self._process = SupervisedProcess(
             [sys.executable, "-m", "cdk_sagemaker_pytorch.local.server", *arguments],
             cwd=self._directory,
-            env=host_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=host_environment()
+            | {
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "AWS_ACCESS_KEY_ID": self._credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": self._credentials.secret_access_key,
+            },
             log_path=log,
             temporary_folders=[] if self._given_directory else [self._directory],
         )
@@ -161,7 +177,7 @@ class LocalAws:
         except BaseException:
             self.stop()
             raise
-        self._session = _LocalSession(self.endpoint_url, self.region)
+        self._session = _LocalSession(self._credentials, self.endpoint_url, self.region)
 
     def stop(self) -> None:
         """Stop it and everything it started; a temporary folder goes with it."""
@@ -171,6 +187,7 @@ class LocalAws:
         if self._directory is not None and self._given_directory is None:
             shutil.rmtree(self._directory, ignore_errors=True)
         self._directory = None
+        self._credentials = None
         self._session = None
         self._bootstrapped = False
 

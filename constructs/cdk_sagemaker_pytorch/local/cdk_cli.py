@@ -110,7 +110,8 @@ class CdkCli:
     def _run(
         self, arguments: list[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        command = [*self._command(), *arguments, "--no-notices", "--no-color", "--ci"]
+        # An empty profile is none, whatever a cdk.json says.
+        command = [*self._command(), *arguments, "--no-notices", "--no-color", "--ci", "--profile", ""]
         process = subprocess.Popen(  # noqa: S603 - the CDK CLI with our arguments
             command,
             cwd=cwd,
@@ -147,9 +148,11 @@ class CdkCli:
 
     def _variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        # Profiles may name other endpoints, and programs that fetch credentials.
+        isolated = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         # Telemetry would leave a process behind, and this machine.
         quiet = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CDK_DISABLE_VERSION_CHECK": "1"}
-        return kept | dict(self._environment) | quiet | {"PATH": self._path()}
+        return kept | isolated | dict(self._environment) | quiet | {"PATH": self._path()}
 
     @staticmethod
     def _path() -> str:

@@ -20,6 +20,7 @@ from .archives import ArchiveError, unpack_archive
 from .iam import RoleError, role_credentials
 from .logs import LogStream
 from .model_server import ModelLoadError, ModelServer
+from .path_parts import path_part
 from .sagemaker_records import Record, ValidationError, sagemaker_arn
 from .server_state import aws_environment, client, settings
 
@@ -62,7 +63,8 @@ class Deployment:
         self.config = config
         self._endpoint_name = endpoint_name
         self._find_model = find_model
-        self._folder = settings().directory / "endpoints" / endpoint_name / str(next(_folder_numbers))
+        part = path_part(endpoint_name)
+        self._folder = settings().directory / "endpoints" / part / str(next(_folder_numbers))
         self.variants: list[ServedVariant] = []
 
     def start(self) -> None:
@@ -134,11 +136,10 @@ class Deployment:
             raise DeploymentError(
                 f"the local AWS serves with AWS's PyTorch inference images, it cannot run {image!r}"
             )
-        folder = self._folder / name
+        folder = self._folder / path_part(name)
         environment = self._prepare(model, container, folder / "model")
-        log_file = (
-            settings().logs_directory / "endpoints" / self._endpoint_name / f"{folder.parent.name}-{name}.log"
-        )
+        logs = settings().logs_directory / "endpoints" / path_part(self._endpoint_name)
+        log_file = logs / f"{folder.parent.name}-{folder.name}.log"
         log = LogStream(
             f"/aws/sagemaker/Endpoints/{self._endpoint_name}",
             f"{name}/{self.config.name}-{folder.parent.name}",

@@ -26,7 +26,7 @@ from moto.sts.models import sts_backends
 from .iam_policy import PolicyDocument, PolicyRequest, is_allowed
 from .iam_requests import ApiCall, required_permissions
 from .moto_parts import replace
-from .server_state import ADMIN_ACCESS_KEY_ID, Credentials, settings
+from .server_state import Credentials, settings
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request")
 #: The roles of `cdk bootstrap`; the CDK CLI acts for the user.
@@ -156,8 +156,12 @@ def caller_of(authorization: str, query: Mapping[str, Any]) -> Caller:
         If it is not signed, or by a key that is not known. Signatures themselves are not verified.
     """
     match = _CREDENTIAL.search(authorization)
-    key_id = match[1] if match else str(query.get("X-Amz-Credential", [""])[0]).split("/")[0]
-    if key_id == ADMIN_ACCESS_KEY_ID:
+    # A presigned URL of Signature Version 4 has the first, one of Version 2 the second.
+    signed = [str(query[name][0]) for name in ("X-Amz-Credential", "AWSAccessKeyId") if query.get(name)]
+    key_id = match[1] if match else "".join(signed[:1]).split("/")[0]
+    if not key_id:
+        raise AccessDeniedError("The request is not signed.")
+    if key_id == settings().user.access_key_id:
         return Caller(f"arn:aws:iam::{settings().account}:user/local", None)
     session = sts_backends[settings().account]["aws"].get_assumed_role_from_access_key(key_id)
     if session is None:

@@ -24,6 +24,7 @@ from moto.awslambda.utils import get_backend
 from .iam import role_credentials
 from .logs import LogStream
 from .moto_parts import replace
+from .path_parts import path_part
 from .processes import SupervisedProcess, host_environment
 from .server_state import aws_environment, settings
 
@@ -93,7 +94,7 @@ def run_function(function: LambdaFunction, event: Any) -> Outcome:
     request_id = str(uuid.uuid4())
     today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
     stream_name = f"{today}/[$LATEST]{request_id.replace('-', '')}"
-    log_file = settings().logs_directory / "lambda" / f"{function.function_name}.log"
+    log_file = settings().logs_directory / "lambda" / f"{path_part(function.function_name)}.log"
     lines: list[str] = []
     with LogStream(function.logs_group_name, stream_name) as stream:
 
@@ -207,7 +208,7 @@ def _layer_path(function: LambdaFunction, arn: str) -> Path:
 def _unpack(name: str, code_sha_256: str, archive: bytes) -> Path:
     """Unpack the code of a function or layer, once per version of it."""
     digest = base64.b64decode(code_sha_256).hex()[:16]
-    folder = settings().directory / "lambda" / name / digest
+    folder = settings().directory / "lambda" / path_part(name) / digest
     with _unpack_lock:
         if not folder.exists():
             partial = folder.with_suffix(".partial")

@@ -16,6 +16,7 @@ from cdk_sagemaker_pytorch.image_description import describe_image
 from . import s3_transfer
 from .iam import RoleError, role_credentials
 from .logs import LogStream
+from .path_parts import path_part
 from .processes import SupervisedProcess, host_environment
 from .sagemaker_records import ValidationError, sagemaker_arn
 from .server_state import aws_environment, client, settings
@@ -67,7 +68,7 @@ class ProcessingJob:
     @property
     def directory(self) -> Path:
         """Folder of the job on this machine, the container's `/opt/ml`."""
-        return settings().directory / "processing" / self.name
+        return settings().directory / "processing" / path_part(self.name)
 
     def start(self) -> None:
         """Begin to run, in the background."""
@@ -167,7 +168,7 @@ class ProcessingJob:
         limit = float(
             (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S)
         )
-        log_file = settings().logs_directory / "processing" / f"{self.name}.log"
+        log_file = settings().logs_directory / "processing" / f"{path_part(self.name)}.log"
         with LogStream(_LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}") as stream:
             with self._lock:
                 if self.status == "Stopping":

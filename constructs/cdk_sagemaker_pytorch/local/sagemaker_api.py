@@ -17,6 +17,7 @@ from .endpoints import Deployment, Endpoint
 from .iam import RoleError, role_credentials
 from .moto_parts import replace
 from .processing_jobs import ProcessingJob
+from .sagemaker_names import name_problems
 from .sagemaker_records import (
     Record,
     ResourceInUseError,
@@ -230,6 +231,8 @@ class LocalSageMakerResponse(SageMakerResponse):
         report = ParamValidator().validate(request, operation.input_shape)
         if report.has_errors():
             raise ValidationError(report.generate_report())
+        if problems := list(name_problems(operation.input_shape, request)):
+            raise ValidationError("; ".join(problems))
         return request
 
     def _training_job(self) -> TrainingJob:

@@ -1,10 +1,10 @@
 """The server program of the local AWS: one process that answers every service on one loopback port.
 
-`LocalAws` runs it as a child process: `python -m cdk_sagemaker_pytorch.local.server --port … --directory …`.
+`LocalAws` runs it as a child process: `python -m cdk_sagemaker_pytorch.local.server --port … --directory …`,
+with the user's keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for arguments are open to all users.
 """
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -15,7 +15,10 @@ from typing import Any
 
 from werkzeug.serving import make_server
 
-from .server_state import HEALTH_PATH, ServerSettings, configure, settings
+from .server_state import HEALTH_PATH, Credentials, ServerSettings, configure, settings
+
+# Parts of moto that are no AWS service: its dashboard and controls, and the credentials of an EC2 instance.
+_NO_SERVICES = ("moto_api", "moto_api._internal", "instance_metadata")
 
 _logger = logging.getLogger(__name__)
 
@@ -26,9 +29,11 @@ class LocalAwsApplication:
     def __init__(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
+        from . import admission
         from .cloudformation.custom_resources import RESPONSE_PATH, receive_answer
         from .invocations import endpoint_of, invoke_endpoint
 
+        self._admission = admission
         self._moto = DomainDispatcherApplication(_service_application)
         self._endpoint_of = endpoint_of
         self._invoke_endpoint = invoke_endpoint
@@ -37,13 +42,26 @@ class LocalAwsApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
+        start_response = self._admission.without_cors(start_response)
+        try:
+            self._admission.check_address(environ)
+            return self._answer(environ, start_response)
+        except self._admission.RefusedError as error:
+            return self._admission.answer_error(
+                "403 Forbidden", error.code, error.message, environ, start_response
+            )
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == HEALTH_PATH:
             return _answer(start_response, "200 OK", b"{}")
         if path.startswith(self._response_path):
+            # Not signed: the token in the path is the key to it.
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            self._receive_answer(path.removeprefix(self._response_path), body)
+            if not self._receive_answer(path.removeprefix(self._response_path), body):
+                return _answer(start_response, "403 Forbidden", b"{}")
             return _answer(start_response, "200 OK", b"{}")
+        self._admission.check_key(environ)
         if name := self._endpoint_of(path):
             return self._invoke_endpoint(name, environ, start_response)
         try:
@@ -51,8 +69,9 @@ class LocalAwsApplication:
         except NotImplementedError as error:
             _logger.warning("not simulated: %s", error)
             # 501, for SDKs repeat what ends with 500 again and again.
-            body = json.dumps({"__type": "NotImplemented", "message": f"the local AWS: {error}"}).encode()
-            return _answer(start_response, "501 Not Implemented", body)
+            return self._admission.answer_error(
+                "501 Not Implemented", "NotImplemented", f"the local AWS: {error}", environ, start_response
+            )
         return answer
 
 
@@ -71,6 +90,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
     arguments = parser.parse_args(argv)
+    # Taken out, so that nothing this process starts inherits them.
+    user = Credentials(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
     configure(
         ServerSettings(
             endpoint_url=f"http://127.0.0.1:{arguments.port}",
@@ -78,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
             account=arguments.account,
             directory=arguments.directory,
             enforce_iam=not arguments.no_iam,
+            user=user,
         )
     )
     logging.basicConfig(
@@ -92,6 +114,7 @@ def main(argv: list[str] | None = None) -> None:
         MOTO_ACCOUNT_ID=arguments.account,
         MOTO_PORT=str(arguments.port),
         MOTO_IAM_LOAD_MANAGED_POLICIES="true",
+        MOTO_DISABLE_GLOBAL_CORS="true",
         AWS_DEFAULT_REGION=arguments.region,
     )
     from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -112,6 +135,12 @@ def _service_application(service: Any) -> Any:
     """Return moto's application of a service, with what this package adds to it."""
     from moto.moto_server.werkzeug_app import create_backend_app
 
+    if service is None:
+        raise NotImplementedError("the service that the request is signed for is not known")
+    if service in _NO_SERVICES:
+        from .admission import RefusedError
+
+        raise RefusedError("AccessDenied", "the local AWS has nothing here")
     if service == "cloudformation":
         from .cloudformation.api import application
 
@@ -126,7 +155,16 @@ def _service_application(service: Any) -> Any:
         from .lambda_functions import install as install_lambda
 
         install_lambda()
-    return create_backend_app(service)
+    app = create_backend_app(service)
+    app.register_error_handler(404, _unknown_path)
+    return app
+
+
+def _unknown_path(error: Any) -> Any:
+    """Stand in for Flask's page: moto has no such path, that is, no such operation of a REST service."""
+    from flask import request
+
+    raise NotImplementedError(f"{request.method} {request.path} has not been implemented") from error
 
 
 _step_functions_lock = threading.Lock()

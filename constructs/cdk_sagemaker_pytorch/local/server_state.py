@@ -1,10 +1,13 @@
 """What the parts of the local AWS's server program share: its settings and its boto3 clients."""
 
+import base64
+import os
+import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import botocore.session
@@ -13,21 +16,20 @@ from botocore.config import Config
 #: Path that the server answers as soon as it is up.
 HEALTH_PATH = "/_local/health"
 
-#: Keys of the one user of the local AWS, who may do everything. They open nothing outside it.
-ADMIN_ACCESS_KEY_ID = "AKIALOCALAWSADMIN000"
-ADMIN_SECRET_ACCESS_KEY = "local-aws-admin"  # noqa: S105 - a fixed word, not a secret
-
 
 @dataclass(frozen=True)
 class Credentials:
-    """Keys of a session; `session_token` is None for the admin user."""
+    """Keys of a session; `session_token` is None for the user. They show in no traceback and no log."""
 
     access_key_id: str
-    secret_access_key: str
-    session_token: str | None = None
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
-
-ADMIN_CREDENTIALS = Credentials(ADMIN_ACCESS_KEY_ID, ADMIN_SECRET_ACCESS_KEY)
+    @classmethod
+    def random(cls) -> Self:
+        """Return keys of the one user of a local AWS, who may do everything: new ones for each start."""
+        key_id = "AKIA" + base64.b32encode(secrets.token_bytes(10)).decode()
+        return cls(key_id, secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class ServerSettings:
         Absolute path of the folder for logs, job folders and model folders.
     enforce_iam
         Whether calls are checked against the caller's policies.
+    user
+        Keys of the user, who may do everything.
     """
 
     endpoint_url: str
@@ -51,6 +55,7 @@ class ServerSettings:
     account: str
     directory: Path
     enforce_iam: bool
+    user: Credentials
 
     @property
     def logs_directory(self) -> Path:
@@ -85,16 +90,19 @@ def aws_environment(credentials: Credentials, *, region: str, endpoint_url: str)
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # A profile could name another endpoint, or a program that fetches credentials.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     if credentials.session_token is not None:
         environment["AWS_SESSION_TOKEN"] = credentials.session_token
     return environment
 
 
-def client(service: str, credentials: Credentials = ADMIN_CREDENTIALS) -> Any:
-    """Return the boto3 client of a service of this local AWS, as the given caller."""
+def client(service: str, credentials: Credentials | None = None) -> Any:
+    """Return the boto3 client of a service of this local AWS, as the given caller; by default as the user."""
     with _client_lock:
-        return _client(service, credentials)
+        return _client(service, credentials or settings().user)
 
 
 @cache
@@ -113,7 +121,7 @@ def _client(service: str, credentials: Credentials) -> Any:
 
 @cache
 def _session(credentials: Credentials) -> boto3.Session:
-    session = botocore.session.Session()
+    session = isolated_session()
     # The service models are large: read each once, whoever calls.
     session.register_component("data_loader", _data_loader())
     return boto3.Session(botocore_session=session)
@@ -121,4 +129,19 @@ def _session(credentials: Credentials) -> boto3.Session:
 
 @cache
 def _data_loader() -> Any:
-    return botocore.session.Session().get_component("data_loader")
+    return isolated_session().get_component("data_loader")
+
+
+def isolated_session() -> botocore.session.Session:
+    """Return a botocore session that reads neither variables nor configuration files of this machine.
+
+    An unknown AWS_PROFILE would end it, and what a profile says about endpoints and credential programs
+    would be obeyed.
+    """
+    variables = {
+        name: (None, None, default, convert)
+        for name, (_, _, default, convert) in botocore.session.Session.SESSION_VARIABLES.items()
+    }
+    for name in ("config_file", "credentials_file"):
+        variables[name] = (None, None, os.devnull, None)
+    return botocore.session.Session(session_vars=variables)

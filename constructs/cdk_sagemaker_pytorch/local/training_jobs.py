@@ -18,6 +18,7 @@ from .archives import unpack_archive
 from .hyperparameters import decode_hyperparameters
 from .iam import role_credentials
 from .logs import LogStream
+from .path_parts import path_part
 from .sagemaker_records import ValidationError, sagemaker_arn
 from .server_state import Credentials, aws_environment, client, settings
 from .training_environment import TrainingEnvironment
@@ -69,7 +70,12 @@ class TrainingJob:
     @property
     def directory(self) -> Path:
         """Folder of the job on this machine."""
-        return settings().directory / "training" / self.name
+        return settings().directory / "training" / path_part(self.name)
+
+    @property
+    def logs_directory(self) -> Path:
+        """Folder of the log of each host."""
+        return settings().logs_directory / "training" / path_part(self.name)
 
     @property
     def model_uri(self) -> str:
@@ -166,7 +172,7 @@ class TrainingJob:
             host: LogStream(
                 _LOG_GROUP,
                 f"{self.name}/{host}-{int(time.time())}",
-                file=settings().logs_directory / "training" / self.name / f"{host}.log",
+                file=self.logs_directory / f"{host}.log",
             )
             for host in spec.hosts
         }
@@ -191,7 +197,7 @@ class TrainingJob:
         self._upload(s3, result)
         reason = result.failure_reason
         if reason is not None:
-            place = f"; log: {settings().logs_directory / 'training' / self.name}"
+            place = f"; log: {self.logs_directory}"
             reason = reason[: _MAX_FAILURE_REASON - len(place)] + place
         self._end(result.status, reason, result.secondary_status)
 
@@ -216,7 +222,7 @@ class TrainingJob:
                     f'and that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on it.'
                 )
             hosts = self.request["ResourceConfig"].get("InstanceCount", 1)
-            folder = self.directory / "data" / name
+            folder = self.directory / "data" / path_part(name)
             if source.get("S3DataDistributionType") != "ShardedByS3Key" or hosts == 1:
                 s3_transfer.download_keys(s3, uri, keys, folder)
                 return [folder] * hosts

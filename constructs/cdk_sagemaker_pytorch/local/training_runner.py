@@ -17,6 +17,7 @@ from typing import Any, Literal
 from .archives import ArchiveError, pack_folder, unpack_archive
 from .error_message import error_message
 from .hyperparameters import decode_hyperparameters
+from .path_parts import path_part
 from .processes import SupervisedProcess, free_port, host_environment
 from .requirements import overlay_environment, pip_install_command
 from .training_environment import TrainingEnvironment
@@ -95,6 +96,11 @@ class TrainingJobSpec:
             )
         if not self.source_archive.is_file():
             problems.append(f"source_archive not found: {self.source_archive}")
+        problems += [
+            f"a channel's name must be fit for a folder, got {name!r}"
+            for name in self.channels
+            if path_part(name) != name
+        ]
         problems += [
             f"channel {name!r} must be a folder, got {folder}"
             for name, folder in self.channels.items()

@@ -42,10 +42,17 @@ class ChangeSetNotFoundError(ServiceException):
     code = "ChangeSetNotFound"
 
 
+class InvalidChangeSetStatusError(ServiceException):
+    """A change set that cannot be executed."""
+
+    code = "InvalidChangeSetStatus"
+
+
 def application() -> Flask:
     """Return the WSGI application that answers CloudFormation's API."""
     app = Flask(__name__)
     app.request_class = BackendRequest
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # an unknown operation is answered for all services alike
     view = convert_to_flask_response(CloudFormationResponse.dispatch)
     app.add_url_rule("/", "cloudformation", view, methods=["GET", "POST"])
     return app
@@ -90,6 +97,8 @@ class CloudFormationResponse(BaseResponse):
         names = self._get_param("StackName")
         for stack in _existing():
             if names in (stack.name, stack.stack_id) and stack.status != "DELETE_IN_PROGRESS":
+                # The next stack of that name may have change sets of the same names.
+                _forget_change_sets(stack)
                 stack.delete()
         return EmptyResult()
 
@@ -171,14 +180,18 @@ class CloudFormationResponse(BaseResponse):
     def create_change_set(self) -> ActionResult:
         """Answer CreateChangeSet."""
         name, body = self._get_param("StackName"), self._template_body()
-        stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
-        if stack is None:
-            stack = Stack(name, self._tags(), _exports)
-            _stacks.append(stack)
-        _check_free(stack)
-        parameters = self._parameters(stack)
-        template = _prepare(stack, body, parameters)
         change_set = self._get_param("ChangeSetName")
+        with _lock:
+            stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
+            is_known = stack is not None
+            stack = stack or Stack(name, self._tags(), _exports)
+            _check_free(stack)
+            if any(item["ChangeSetName"] == change_set for item in _change_sets_of(stack)):
+                raise AlreadyExistsError(f"ChangeSet {change_set} already exists")
+            parameters = self._parameters(stack)
+            template = _prepare(stack, body, parameters)
+            if not is_known:  # a template that is refused leaves no stack
+                _stacks.append(stack)
         place = f"{settings().region}:{settings().account}"
         arn = f"arn:aws:cloudformation:{place}:changeSet/{change_set}/{uuid.uuid4()}"
         is_new = stack.status == "REVIEW_IN_PROGRESS"
@@ -208,25 +221,33 @@ class CloudFormationResponse(BaseResponse):
     def execute_change_set(self) -> ActionResult:
         """Answer ExecuteChangeSet."""
         change_set = self._change_set()
-        change_set["ExecutionStatus"] = "EXECUTE_COMPLETE"
+        if change_set["ExecutionStatus"] != "AVAILABLE":
+            raise InvalidChangeSetStatusError(
+                f"ChangeSet [{change_set['ChangeSetId']}] cannot be executed in its current status of "
+                f"[{change_set['Status']}], execution status [{change_set['ExecutionStatus']}]"
+            )
         stack = _find(change_set["StackId"])
+        _check_free(stack)
+        # The others were made for the stack as it was.
+        _forget_change_sets(stack)
+        _change_sets[change_set["ChangeSetId"]] = change_set | {"ExecutionStatus": "EXECUTE_COMPLETE"}
         stack.deploy(*change_set["_deploy"], disable_rollback=self._disable_rollback())
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:
-        """Answer DeleteChangeSet."""
-        del _change_sets[self._change_set()["ChangeSetId"]]
+        """Answer DeleteChangeSet; as on AWS, one that does not exist is deleted already."""
+        try:
+            del _change_sets[self._change_set()["ChangeSetId"]]
+        except ChangeSetNotFoundError:
+            if name := self._get_param("StackName"):
+                _find(name)  # but the stack has to exist
         return EmptyResult()
 
     def list_change_sets(self) -> ActionResult:
         """Answer ListChangeSets."""
         stack = _find(self._get_param("StackName"))
         names = ("ChangeSetId", "ChangeSetName", "StackId", "StackName", "Status", "ExecutionStatus")
-        summaries = [
-            {name: change_set[name] for name in names}
-            for change_set in _change_sets.values()
-            if change_set["StackId"] == stack.stack_id
-        ]
+        summaries = [{name: change_set[name] for name in names} for change_set in _change_sets_of(stack)]
         return ActionResult({"Summaries": summaries})
 
     def _change_set(self) -> dict[str, Any]:
@@ -281,6 +302,15 @@ def _find(name: str) -> Stack:
         if name == stack.stack_id:
             return stack
     raise ValidationError(f"Stack with id {name} does not exist")
+
+
+def _change_sets_of(stack: Stack) -> list[dict[str, Any]]:
+    return [item for item in list(_change_sets.values()) if item["StackId"] == stack.stack_id]
+
+
+def _forget_change_sets(stack: Stack) -> None:
+    for change_set in _change_sets_of(stack):
+        del _change_sets[change_set["ChangeSetId"]]
 
 
 def _exports() -> Mapping[str, str]:

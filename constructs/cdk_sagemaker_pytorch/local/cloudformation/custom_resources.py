@@ -17,12 +17,13 @@ _DEFAULT_TIMEOUT_SECONDS = 3600
 _POLL_SECONDS = 0.1
 
 _logger = logging.getLogger(__name__)
+_awaited: set[str] = set()
 _answers: dict[str, dict[str, Any]] = {}
 _answered = threading.Condition()
 
 
-def receive_answer(token: str, body: bytes) -> None:
-    """Take what a function sent to its ResponseURL.
+def receive_answer(token: str, body: bytes) -> bool:
+    """Take what a function sent to its ResponseURL; return whether it was waited for.
 
     Parameters
     ----------
@@ -32,8 +33,12 @@ def receive_answer(token: str, body: bytes) -> None:
         The JSON that CloudFormation gets.
     """
     with _answered:
+        if token not in _awaited:
+            return False
         _answers[token] = json.loads(body)
+        _awaited.remove(token)  # the first answer counts
         _answered.notify_all()
+        return True
 
 
 class CustomResource:
@@ -83,10 +88,14 @@ class CustomResource:
             # CloudFormation hands every value over as text.
             "ResourceProperties": _as_text(request.properties),
         } | {name: _as_text(value) for name, value in more.items()}
-        invocation = _Invocation(function, event)
-        invocation.start()
         timeout = float(request.properties.get("ServiceTimeout", _DEFAULT_TIMEOUT_SECONDS))
-        answer = _wait_for(token, invocation, timeout)
+        _awaited.add(token)
+        try:
+            invocation = _Invocation(function, event)
+            invocation.start()
+            answer = _wait_for(token, invocation, timeout)
+        finally:
+            _awaited.discard(token)
         if answer["Status"] != "SUCCESS":
             raise ResourceError(
                 "Received response status [FAILED] from custom resource. "

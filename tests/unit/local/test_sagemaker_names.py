@@ -1,0 +1,36 @@
+from typing import Any
+
+import botocore.session
+import pytest
+
+from cdk_sagemaker_pytorch.local.sagemaker_names import name_problems
+
+MODEL = botocore.session.Session().get_service_model("sagemaker")
+
+
+def problems(operation: str, **request: Any) -> list[str]:
+    return list(name_problems(MODEL.operation_model(operation).input_shape, request))
+
+
+def test_names_that_sagemaker_takes_are_no_problem() -> None:
+    assert problems("CreateTrainingJob", TrainingJobName="a-1", Unknown=1, InputDataConfig=None) == []
+    assert problems("CreateTrainingJob", InputDataConfig=[{"ChannelName": "train.v_1"}]) == []
+
+
+@pytest.mark.parametrize("name", ["../up", "/abs", "a\0b", "ünï", "-a", "a_b", "a\n", ""])
+def test_fails_when_a_name_does_not_fit_its_pattern(name: str) -> None:
+    [problem] = problems("CreateTrainingJob", TrainingJobName=name)
+    assert problem.startswith(
+        f"Value '{name}' at 'trainingJobName' failed to satisfy constraint: Member must"
+    )
+    assert problem.endswith("satisfy regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+def test_fails_when_a_name_is_too_long() -> None:
+    [problem] = problems("CreateEndpoint", EndpointName="a" * 64)
+    assert problem.endswith("Member must have length less than or equal to 63")
+
+
+def test_names_inside_lists_count() -> None:
+    variants = [{"VariantName": "ok", "ModelName": "m"}, {"VariantName": "../v", "ModelName": "m/n"}]
+    assert len(problems("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=variants)) == 2
