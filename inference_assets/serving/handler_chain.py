@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .content_types import CSV, JSON, preferred
-from .entry_point import Handler, load_entry_point, resolve_handlers
+from .entry_point import Handler, exits_are_failures, load_entry_point, resolve_handlers
 from .errors import MalformedBodyError, PredictionEncodingError
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class HandlerChain:
     Raises
     ------
     Exception
-        Whatever pre_model_fn, model_fn or model_warmup_fn raise: the model did not load.
+        Whatever pre_model_fn, model_fn or model_warmup_fn raise: the model did not load. What is no
+        `Exception`, such as `SystemExit`, becomes a `HandlerError`.
     """
 
     def __init__(self, handlers: Mapping[str, Handler], model_dir: str, context: Any = None) -> None:
@@ -95,10 +97,13 @@ class HandlerChain:
         self._model_dir = model_dir
         context = context or Context(model_dir, {})
         if "pre_model_fn" in handlers:
-            handlers["pre_model_fn"](model_dir, context=context)
-        self.model = handlers["model_fn"](model_dir, context=context)
+            with exits_are_failures("pre_model_fn"):
+                handlers["pre_model_fn"](model_dir, context=context)
+        with exits_are_failures("model_fn"):
+            self.model = handlers["model_fn"](model_dir, context=context)
         if "model_warmup_fn" in handlers:
-            handlers["model_warmup_fn"](model_dir, self.model, context=context)
+            with exits_are_failures("model_warmup_fn"):
+                handlers["model_warmup_fn"](model_dir, self.model, context=context)
 
     @classmethod
     def load(
@@ -180,23 +185,25 @@ class HandlerChain:
             if call.failure is None:
                 try:
                     call.value = self._handlers[name](*arguments(call), context=call.context)
-                except Exception as error:
+                except BaseException as error:
+                    # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
                     call.failure = _failure(name, error)
 
     def _predict_together(self, calls: Sequence[_Call]) -> bool:
         torch = sys.modules["torch"]
-        rows = [len(call.value) for call in calls]
         try:
+            rows = [len(call.value) for call in calls]
             prediction = self._handlers["predict_fn"](
                 torch.cat([call.value for call in calls]), self.model, context=calls[0].context
             )
-        except Exception:
+            if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
+                return False
+            parts = prediction.split(rows)
+        except BaseException:
             # One bad input must not fail its neighbours: each is predicted alone, and says what is wrong.
             logger.info("predict_fn failed on %d requests together, trying each alone", len(calls))
             return False
-        if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
-            return False
-        for call, part in zip(calls, prediction.split(rows)):
+        for call, part in zip(calls, parts):
             call.value = part
         return True
 
@@ -236,7 +243,7 @@ class _Call:
             if not isinstance(body, (bytes, bytearray)):
                 raise PredictionEncodingError(f"the answer must be bytes or text, got {type(body).__name__}")
             return Response(200, bytes(body), content_type)
-        except Exception as error:
+        except BaseException as error:
             return _failure("output_fn", error)
 
 
@@ -245,22 +252,30 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
     groups: dict[Any, list[_Call]] = {}
     torch = sys.modules.get("torch")
     for call in calls:
-        value = call.value
-        if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
-            key: Any = (value.dtype, value.device, value.shape[1:])
-        else:
-            key = id(call)
+        key: Any = id(call)
+        # Nested tensors have no shape, and a subclass may do as it likes: such are predicted alone.
+        with contextlib.suppress(Exception):
+            value = call.value
+            if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
+                key = (value.dtype, value.device, value.shape[1:])
         groups.setdefault(key, []).append(call)
     return list(groups.values())
 
 
-def _failure(name: str, error: Exception) -> Response:
+def _failure(name: str, error: BaseException) -> Response:
     """Turn what a function raised into an answer; what is not the caller's mistake goes to the log."""
     status = getattr(error, "status_code", None) or getattr(error, "status", None)
     if isinstance(status, int) and 400 <= status <= 599:
         message = str(getattr(error, "message", error))
     else:
-        status, message = 500, f"{name} raised {type(error).__name__}: {error}"
+        status, message = 500, f"{name} raised {type(error).__name__}: {_words(error)}"
     if status >= 500:
         logger.error("%s failed", name, exc_info=error)
     return Response(status, message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:  # the script's own class, and its own mistake
+        return "<no words>"

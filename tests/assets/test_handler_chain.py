@@ -189,6 +189,72 @@ def test_what_a_script_raises_or_returns_becomes_an_answer(chain_of, script, exp
     assert chain_of(script).invoke(b"[[1,2,3]]", "application/json", "text/csv") == expected
 
 
+# What is no Exception, so that it would end a thread, a process or the task of an event loop.
+ENDINGS = ["SystemExit(3)", "KeyboardInterrupt(3)", "GeneratorExit(3)", "asyncio.CancelledError(3)", "End(3)"]
+STEPS = """
+    def input_fn(body, content_type): return step("input_fn", torch.tensor([[float(body)]]))
+    def predict_fn(data, model): return step("predict_fn", data)
+    def output_fn(prediction, accept): return str(step("output_fn", prediction))
+"""
+ENDING = """
+    import asyncio
+    import torch
+    class End(BaseException): pass
+    def step(name, value):
+        if name == {!r} and (value == 13).any(): raise {}
+        return value
+"""
+TRANSFORM = """
+    def transform_fn(model, body, content_type, accept):
+        return str(step("transform_fn", torch.tensor([[float(body)]])))
+"""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("step", ["input_fn", "predict_fn", "output_fn", "transform_fn"])
+def test_what_would_end_the_server_fails_its_own_request_alone(chain_of, caplog, step, ending):
+    chain = chain_of(ENDING.format(step, ending) + (TRANSFORM if step == "transform_fn" else STEPS))
+
+    responses = chain.invoke_batch([Request(body, "application/json") for body in (b"1", b"13", b"2")])
+
+    assert [response.status for response in responses] == [200, 500, 200]
+    name = ending.partition("(")[0].rpartition(".")[2]
+    assert responses[1] == error(500, f"{step} raised {name}: 3")
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info[0].__name__ == name
+
+
+def test_an_exception_without_words_fails_its_own_request_alone(chain_of):
+    chain = chain_of("""
+        class Mute(Exception):
+            def __str__(self): raise KeyError
+        def predict_fn(data, model):
+            if (data == 13).any(): raise Mute
+            return data
+    """)
+
+    responses = chain.invoke_batch([Request(f"[[{n}]]".encode(), "application/json") for n in (1, 13)])
+
+    assert [response.status for response in responses] == [200, 500]
+    assert responses[1].body == b"predict_fn raised Mute: <no words>"
+
+
+def test_a_value_that_cannot_be_looked_at_fails_its_own_request_alone(chain_of):
+    chain = chain_of("""
+        import torch
+        class Odd(torch.Tensor):
+            ndim = property(lambda self: 1 / 0)
+        def input_fn(body, content_type):
+            tensor = torch.tensor([[float(body)]])
+            return tensor.as_subclass(Odd) if body == "13" else tensor
+        def predict_fn(data, model): return float(data.sum())
+    """)
+
+    responses = chain.invoke_batch([Request(body, "application/json") for body in (b"1", b"13", b"2")])
+
+    assert [response.body for response in responses] == [b"1.0", b"13.0", b"2.0"]
+
+
 def test_a_default_that_a_script_imports_stays_a_default(chain_of):
     chain = chain_of("from serving.handlers import input_fn, output_fn")
 
@@ -210,6 +276,14 @@ def test_server_errors_are_logged_with_their_traceback(chain_of, caplog):
         ("def model_warmup_fn(model_dir, model): raise OSError('too cold')", OSError, "too cold"),
         ("import a_package_that_is_missing", ImportError, "a_package_that_is_missing"),
         ("def model_fn(): pass", HandlerError, "model_fn must take"),
+        ("def model_fn(model_dir): raise SystemExit(0)", HandlerError, "model_fn raised SystemExit: 0"),
+        ("def pre_model_fn(model_dir): raise KeyboardInterrupt", HandlerError, "pre_model_fn raised Keyb"),
+        (
+            "def model_warmup_fn(model_dir, model): exit(3)",
+            HandlerError,
+            "model_warmup_fn raised SystemExit: 3",
+        ),
+        ("raise SystemExit('bye')", HandlerError, r"inference\.py raised SystemExit: bye"),
     ],
 )
 def test_fails_when_the_model_does_not_load(chain_of, script, error_type, message):

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from serving import torchserve_entry_point
+from serving.entry_point import HandlerError
 from serving.handler_chain import Context
 
 
@@ -125,7 +126,7 @@ def test_a_model_that_does_not_load_ends_the_server(serve, ended):
 
 
 def test_a_script_that_ends_the_worker_ends_the_server(serve, ended):
-    with pytest.raises(SystemExit):
+    with pytest.raises(HandlerError, match=r"inference\.py raised SystemExit: 3"):
         serve("import sys\nsys.exit(3)\n")
     assert ended == [1]
 
