@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .content_types import CSV, JSON, preferred
 from .entry_point import Handler, exits_are_failures, load_entry_point, resolve_handlers
-from .errors import MalformedBodyError, PredictionEncodingError
+from .errors import MalformedBodyError, PredictionEncodingError, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +151,8 @@ class HandlerChain:
         Returns
         -------
         Response
-            The answer. A failure is a short text with the status 400, 406, 413 or 415 for the caller's
-            mistakes, the one that an exception of the script carries as `status_code` or `status`, or 500.
+            The answer. A failure is a short text with the status of the `RequestError` that was raised (the
+            defaults raise 400, 406, 413 and 415 for the caller's mistakes), or with 500 for anything else.
         """
         return self.invoke_batch([Request(body, content_type, accept, headers)])[0]
 
@@ -187,7 +187,7 @@ class HandlerChain:
                     call.value = self._handlers[name](*arguments(call), context=call.context)
                 except BaseException as error:
                     # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
-                    call.failure = _failure(name, error)
+                    call.failure = _failure(name, error, call.value if name == "predict_fn" else None)
 
     def _predict_together(self, calls: Sequence[_Call]) -> bool:
         torch = sys.modules["torch"]
@@ -262,20 +262,35 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
     return list(groups.values())
 
 
-def _failure(name: str, error: BaseException) -> Response:
-    """Turn what a function raised into an answer; what is not the caller's mistake goes to the log."""
-    status = getattr(error, "status_code", None) or getattr(error, "status", None)
-    if isinstance(status, int) and 400 <= status <= 599:
-        message = str(getattr(error, "message", error))
+def _failure(name: str, error: BaseException, given: Any = None) -> Response:
+    """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
+    status = getattr(error, "status", None) if isinstance(error, RequestError) else None
+    if isinstance(status, int) and 400 <= status <= 499:
+        message = _words(error)
+        logger.info("%s refused a request with %d: %r", name, status, message)
     else:
-        status, message = 500, f"{name} raised {type(error).__name__}: {_words(error)}"
-    if status >= 500:
+        status, message = 500, _words(error)
+        if not isinstance(error, PredictionEncodingError):
+            message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
         logger.error("%s failed", name, exc_info=error)
-    return Response(status, message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+    return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def _shape(given: Any) -> str:
+    """Say what shape predict_fn was given, which often explains why it failed."""
+    torch = sys.modules.get("torch")
+    try:
+        if torch is None or not isinstance(given, torch.Tensor):
+            return ""
+        return f" (for an input of shape {tuple(given.shape)} and dtype {given.dtype})"
+    except Exception:  # see _stackable
+        return ""
 
 
 def _words(error: BaseException) -> str:
     try:
-        return str(error)
+        words = str(error)
+        # TorchScript puts its own code and traceback first.
+        return words.strip().splitlines()[-1] if "TorchScript (most recent call last)" in words else words
     except BaseException:  # the script's own class, and its own mistake
         return "<no words>"

@@ -53,9 +53,9 @@ class Answer:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
-    """The application with a model of three inputs and the default handlers."""
+    """The application with a model that takes any shape and the default handlers."""
     folder = tmp_path_factory.mktemp("model")
-    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), str(folder / "model.pt"))  # type: ignore[no-untyped-call]
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), str(folder / "model.pt"))  # type: ignore[no-untyped-call]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
             patch.delenv(name, raising=False)
