@@ -129,10 +129,10 @@ def resolve_handlers(module: ModuleType | None) -> dict[str, Handler]:
         wrong.append(f"transform_fn replaces {', '.join(beside)}: define one or the other")
     if wrong:
         raise HandlerError("; ".join(wrong))
+    # Not by `__module__`, which functools.wraps copies from the default that a script's function wraps.
+    defaults = sys.modules.get(_DEFAULTS)
     handlers = {
-        name: Handler(
-            function, _takes_context(name, function), getattr(function, "__module__", None) != _DEFAULTS
-        )
+        name: Handler(function, _takes_context(name, function), function is not getattr(defaults, name, None))
         for name, function in own.items()
     }
     steps = ("transform_fn",) if "transform_fn" in own else STEPS

@@ -161,7 +161,8 @@ class HandlerChain:
 
         Tensors that have at least two dimensions and agree in dtype and in all dimensions but the first are
         concatenated; the prediction is split again if it is a tensor of as many rows. All others are
-        predicted one by one.
+        predicted one by one, and so is everything by a script's predict_fn that takes `context`, for that is
+        one caller's.
         """
         calls = [_Call(request, self._model_dir) for request in requests]
         if "transform_fn" in self._handlers:
@@ -169,7 +170,9 @@ class HandlerChain:
         else:
             input_fn, output_fn = self._handlers["input_fn"], self._handlers["output_fn"]
             self._each(calls, "input_fn", lambda call: call.body(own=input_fn.own))
-            for group in _stackable(calls):
+            predict_fn = self._handlers["predict_fn"]
+            alone = predict_fn.own and predict_fn.takes_context
+            for group in [[call] for call in calls] if alone else _stackable(calls):
                 if len(group) == 1 or not self._predict_together(group):
                     self._each(group, "predict_fn", lambda call: (call.value, self.model))
             self._each(
@@ -198,7 +201,8 @@ class HandlerChain:
             )
             if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
                 return False
-            parts = prediction.split(rows)
+            # Views would let an output_fn change, or write with torch.save, what its neighbours get.
+            parts = [part.clone() for part in prediction.split(rows)]
         except BaseException:
             # One bad input must not fail its neighbours: each is predicted alone, and says what is wrong.
             logger.info("predict_fn failed on %d requests together, trying each alone", len(calls))

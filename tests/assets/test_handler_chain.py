@@ -412,6 +412,93 @@ def test_a_batch_is_predicted_in_one_call_and_answered_one_by_one(chain_of):
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
 
 
+# Each gives every caller what only its own request tells: its number, and its header.
+OWN_ANSWERS = {
+    "predict_fn takes context": """
+        def predict_fn(data, model, context):
+            return data * float(context.get_request_header(0, "secret"))
+    """,
+    "predict_fn wraps the default": """
+        import functools
+        from serving import handlers
+        @functools.wraps(handlers.predict_fn)
+        def predict_fn(data, model, context):
+            return data * float(context.get_request_header(0, "secret"))
+    """,
+    "output_fn writes all that lies behind a tensor": """
+        import io, torch
+        def predict_fn(data, model): return data * 2
+        def output_fn(prediction, accept):
+            file = io.BytesIO()
+            torch.save(prediction, file)
+            return str([prediction.untyped_storage().tolist(), prediction.tolist()])
+    """,
+    "some fail": """
+        def predict_fn(data, model):
+            if (data % 3 == 0).any(): raise ValueError(data.tolist())
+            return data
+        def output_fn(prediction, accept, context):
+            secret = context.get_request_header(0, "secret")
+            if float(secret) % 5 == 0: raise ValueError(secret)
+            return secret + str(prediction.tolist())
+    """,
+    "the defaults": "",
+}
+
+
+@pytest.mark.parametrize("script", OWN_ANSWERS.values(), ids=OWN_ANSWERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    secrets=st.lists(st.integers(1000, 9999), min_size=2, max_size=6, unique=True),
+    rows=st.lists(st.integers(1, 2), min_size=6, max_size=6),
+)
+def test_a_batch_gives_each_caller_what_it_gets_alone(chain_of, script, secrets, rows):
+    chain = chain_of(script)
+    requests = [
+        Request(
+            json.dumps([[secret, secret, secret]] * count).encode(),
+            "application/json",
+            headers={"secret": str(secret)},
+        )
+        for secret, count in zip(secrets, rows, strict=False)
+    ]
+
+    together = chain.invoke_batch(requests)
+
+    alone = [chain.invoke_batch([request])[0] for request in requests]
+    if script:
+        assert together == alone
+    for one, other in zip(together, alone, strict=True):
+        assert one.status == other.status
+        if one.status == 200 and not script:
+            np.testing.assert_allclose(json.loads(one.body), json.loads(other.body), rtol=1e-5)
+
+
+def test_an_output_fn_changes_no_rows_but_its_own_even_where_rows_share_memory(chain_of):
+    chain = chain_of("""
+        import torch
+        def predict_fn(data, model): return torch.zeros(1, 1).expand(len(data), -1)
+        def output_fn(prediction, accept, context):
+            prediction += float(context.get_request_header(0, "secret"))
+            return str(prediction.tolist())
+    """)
+
+    responses = chain.invoke_batch(
+        [Request(b"[[1,2,3]]", "application/json", headers={"secret": secret}) for secret in "248"]
+    )
+
+    assert [response.body for response in responses] == [b"[[2.0]]", b"[[4.0]]", b"[[8.0]]"]
+
+
+def test_a_script_without_context_is_asked_once_for_a_batch_and_with_context_once_for_each(chain_of):
+    requests = [Request(b"[[1,2,3]]", "application/json")] * 3
+    chain_of(COUNTING).invoke_batch(requests)
+    assert sys.modules["inference"].calls == [(3, 3)]
+
+    chain_of(COUNTING.replace("(data, model)", "(data, model, context)", 1)).invoke_batch(requests)
+    assert sys.modules["inference"].calls == [(1, 3)] * 3
+
+
 def test_one_bad_input_of_a_batch_fails_alone(chain_of):
     chain = chain_of(COUNTING)
 
