@@ -50,7 +50,8 @@ class PyTorchModel:
 
     async def check_health(self) -> None:
         """Fail if a thread is stuck: Ray Serve replaces the replica, when its other threads are done."""
-        self._workers.check()
+        if self._workers.stuck:
+            raise RuntimeError(f"{self._workers.stuck} of {SETTINGS.threads} threads are stuck in the script")
 
     async def __call__(self, http_request: HttpRequest) -> HttpResponse:
         """Answer a request."""

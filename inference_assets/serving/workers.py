@@ -21,10 +21,6 @@ _WATCH_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-class StuckError(RuntimeError):
-    """A thread does not come back."""
-
-
 class Workers:
     """Threads that call functions for an event loop.
 
@@ -54,18 +50,11 @@ class Workers:
         finally:
             del self._started[call]
 
-    def check(self) -> None:
-        """Raise if a thread is stuck.
-
-        Raises
-        ------
-        StuckError
-            At least one is.
-        """
-        if stuck := self._stuck():
-            raise StuckError(
-                f"{stuck} of {self._threads} threads did not come back after {self._longest:g} s"
-            )
+    @property
+    def stuck(self) -> int:
+        """How many threads are stuck."""
+        now = time.monotonic()
+        return sum(now - started > self._longest for started in list(self._started.values()))
 
     def watch(self, replace: Callable[[], object]) -> None:
         """From now on replace this process once all threads are stuck.
@@ -83,11 +72,7 @@ class Workers:
             # This alarm needs no Python to go off, and is set anew each time round.
             faulthandler.dump_traceback_later(self._longest, exit=True)
             time.sleep(_WATCH_SECONDS)
-            if self._stuck() == self._threads:
+            if self.stuck == self._threads:
                 logger.error("no thread came back after %g s: this process is replaced", self._longest)
                 faulthandler.dump_traceback()
                 replace()
-
-    def _stuck(self) -> int:
-        now = time.monotonic()
-        return sum(now - started > self._longest for started in list(self._started.values()))
