@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 #: The functions that a script may define, with the parameters of each before an optional trailing `context`.
 HANDLER_PARAMETERS = {
@@ -44,6 +45,23 @@ class Handler(NamedTuple):
         return self.function(*arguments, context) if self.takes_context else self.function(*arguments)
 
 
+@contextlib.contextmanager
+def exits_are_failures(what: str) -> Iterator[None]:
+    """Make an error with a reason of what would end the process, such as ``sys.exit()`` while a model loads.
+
+    Raises
+    ------
+    HandlerError
+        The block raised what is no `Exception`.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        raise HandlerError(f"{what} raised {type(error).__name__}: {error}") from error
+
+
 def load_entry_point(code_dir: Path, entry_point: str | None) -> ModuleType | None:
     """Import a user's script.
 
@@ -63,13 +81,14 @@ def load_entry_point(code_dir: Path, entry_point: str | None) -> ModuleType | No
     Raises
     ------
     HandlerError
-        The script does not exist.
+        The script does not exist, or ends the process.
     """
     if code_dir.is_dir() and str(code_dir) not in sys.path:
         sys.path.insert(0, str(code_dir))
     name = entry_point or DEFAULT_ENTRY_POINT
     if not name.endswith(".py"):
-        return importlib.import_module(name)
+        with exits_are_failures(name):
+            return importlib.import_module(name)
     path = code_dir / name
     if not path.is_file():
         if entry_point is None:
@@ -81,7 +100,8 @@ def load_entry_point(code_dir: Path, entry_point: str | None) -> ModuleType | No
         raise HandlerError(f"entry point {path} cannot be imported")
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
+    with exits_are_failures(name):
+        specification.loader.exec_module(module)
     return module
 
 
@@ -109,10 +129,10 @@ def resolve_handlers(module: ModuleType | None) -> dict[str, Handler]:
         wrong.append(f"transform_fn replaces {', '.join(beside)}: define one or the other")
     if wrong:
         raise HandlerError("; ".join(wrong))
+    # Not by `__module__`, which functools.wraps copies from the default that a script's function wraps.
+    defaults = sys.modules.get(_DEFAULTS)
     handlers = {
-        name: Handler(
-            function, _takes_context(name, function), getattr(function, "__module__", None) != _DEFAULTS
-        )
+        name: Handler(function, _takes_context(name, function), function is not getattr(defaults, name, None))
         for name, function in own.items()
     }
     steps = ("transform_fn",) if "transform_fn" in own else STEPS

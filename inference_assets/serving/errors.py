@@ -1,10 +1,19 @@
-"""Mistakes of a caller, each with the HTTP status that tells them apart."""
+"""Mistakes of a caller, each with the HTTP status that tells them apart; a script may raise them too."""
 
 from __future__ import annotations
 
 
 class RequestError(ValueError):
-    """A request that cannot be answered; `status` is the HTTP status to answer with."""
+    """A request that cannot be answered.
+
+    The caller gets the message. Subclasses set another status; one that is not 400 to 499 blames nobody but
+    the endpoint, and becomes 500.
+
+    Attributes
+    ----------
+    status
+        The HTTP status to answer with.
+    """
 
     status = 400
 
@@ -33,5 +42,3 @@ class NotAcceptableError(RequestError):
 
 class PredictionEncodingError(RuntimeError):
     """The prediction cannot be written in any of the answer's content types: the handlers' mistake."""
-
-    status = 500

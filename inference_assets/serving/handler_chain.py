@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .content_types import CSV, JSON, preferred
-from .entry_point import Handler, load_entry_point, resolve_handlers
-from .errors import MalformedBodyError, PredictionEncodingError
+from .entry_point import Handler, exits_are_failures, load_entry_point, resolve_handlers
+from .errors import MalformedBodyError, PredictionEncodingError, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,8 @@ class HandlerChain:
     Raises
     ------
     Exception
-        Whatever pre_model_fn, model_fn or model_warmup_fn raise: the model did not load.
+        Whatever pre_model_fn, model_fn or model_warmup_fn raise: the model did not load. What is no
+        `Exception`, such as `SystemExit`, becomes a `HandlerError`.
     """
 
     def __init__(self, handlers: Mapping[str, Handler], model_dir: str, context: Any = None) -> None:
@@ -95,10 +97,13 @@ class HandlerChain:
         self._model_dir = model_dir
         context = context or Context(model_dir, {})
         if "pre_model_fn" in handlers:
-            handlers["pre_model_fn"](model_dir, context=context)
-        self.model = handlers["model_fn"](model_dir, context=context)
+            with exits_are_failures("pre_model_fn"):
+                handlers["pre_model_fn"](model_dir, context=context)
+        with exits_are_failures("model_fn"):
+            self.model = handlers["model_fn"](model_dir, context=context)
         if "model_warmup_fn" in handlers:
-            handlers["model_warmup_fn"](model_dir, self.model, context=context)
+            with exits_are_failures("model_warmup_fn"):
+                handlers["model_warmup_fn"](model_dir, self.model, context=context)
 
     @classmethod
     def load(
@@ -146,8 +151,8 @@ class HandlerChain:
         Returns
         -------
         Response
-            The answer. A failure is a short text with the status 400, 406, 413 or 415 for the caller's
-            mistakes, the one that an exception of the script carries as `status_code` or `status`, or 500.
+            The answer. A failure is a short text with the status of the `RequestError` that was raised (the
+            defaults raise 400, 406, 413 and 415 for the caller's mistakes), or with 500 for anything else.
         """
         return self.invoke_batch([Request(body, content_type, accept, headers)])[0]
 
@@ -156,7 +161,8 @@ class HandlerChain:
 
         Tensors that have at least two dimensions and agree in dtype and in all dimensions but the first are
         concatenated; the prediction is split again if it is a tensor of as many rows. All others are
-        predicted one by one.
+        predicted one by one, and so is everything by a script's predict_fn that takes `context`, for that is
+        one caller's.
         """
         calls = [_Call(request, self._model_dir) for request in requests]
         if "transform_fn" in self._handlers:
@@ -164,7 +170,9 @@ class HandlerChain:
         else:
             input_fn, output_fn = self._handlers["input_fn"], self._handlers["output_fn"]
             self._each(calls, "input_fn", lambda call: call.body(own=input_fn.own))
-            for group in _stackable(calls):
+            predict_fn = self._handlers["predict_fn"]
+            alone = predict_fn.own and predict_fn.takes_context
+            for group in [[call] for call in calls] if alone else _stackable(calls):
                 if len(group) == 1 or not self._predict_together(group):
                     self._each(group, "predict_fn", lambda call: (call.value, self.model))
             self._each(
@@ -180,23 +188,26 @@ class HandlerChain:
             if call.failure is None:
                 try:
                     call.value = self._handlers[name](*arguments(call), context=call.context)
-                except Exception as error:
-                    call.failure = _failure(name, error)
+                except BaseException as error:
+                    # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
+                    call.failure = _failure(name, error, call.value if name == "predict_fn" else None)
 
     def _predict_together(self, calls: Sequence[_Call]) -> bool:
         torch = sys.modules["torch"]
-        rows = [len(call.value) for call in calls]
         try:
+            rows = [len(call.value) for call in calls]
             prediction = self._handlers["predict_fn"](
                 torch.cat([call.value for call in calls]), self.model, context=calls[0].context
             )
-        except Exception:
+            if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
+                return False
+            # Views would let an output_fn change, or write with torch.save, what its neighbours get.
+            parts = [part.clone() for part in prediction.split(rows)]
+        except BaseException:
             # One bad input must not fail its neighbours: each is predicted alone, and says what is wrong.
             logger.info("predict_fn failed on %d requests together, trying each alone", len(calls))
             return False
-        if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
-            return False
-        for call, part in zip(calls, prediction.split(rows)):
+        for call, part in zip(calls, parts):
             call.value = part
         return True
 
@@ -236,7 +247,7 @@ class _Call:
             if not isinstance(body, (bytes, bytearray)):
                 raise PredictionEncodingError(f"the answer must be bytes or text, got {type(body).__name__}")
             return Response(200, bytes(body), content_type)
-        except Exception as error:
+        except BaseException as error:
             return _failure("output_fn", error)
 
 
@@ -245,22 +256,45 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
     groups: dict[Any, list[_Call]] = {}
     torch = sys.modules.get("torch")
     for call in calls:
-        value = call.value
-        if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
-            key: Any = (value.dtype, value.device, value.shape[1:])
-        else:
-            key = id(call)
+        key: Any = id(call)
+        # Nested tensors have no shape, and a subclass may do as it likes: such are predicted alone.
+        with contextlib.suppress(Exception):
+            value = call.value
+            if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
+                key = (value.dtype, value.device, value.shape[1:])
         groups.setdefault(key, []).append(call)
     return list(groups.values())
 
 
-def _failure(name: str, error: Exception) -> Response:
-    """Turn what a function raised into an answer; what is not the caller's mistake goes to the log."""
-    status = getattr(error, "status_code", None) or getattr(error, "status", None)
-    if isinstance(status, int) and 400 <= status <= 599:
-        message = str(getattr(error, "message", error))
+def _failure(name: str, error: BaseException, given: Any = None) -> Response:
+    """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
+    status = getattr(error, "status", None) if isinstance(error, RequestError) else None
+    if isinstance(status, int) and 400 <= status <= 499:
+        message = _words(error)
+        logger.info("%s refused a request with %d: %r", name, status, message)
     else:
-        status, message = 500, f"{name} raised {type(error).__name__}: {error}"
-    if status >= 500:
+        status, message = 500, _words(error)
+        if not isinstance(error, PredictionEncodingError):
+            message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
         logger.error("%s failed", name, exc_info=error)
-    return Response(status, message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+    return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def _shape(given: Any) -> str:
+    """Say what shape predict_fn was given, which often explains why it failed."""
+    torch = sys.modules.get("torch")
+    try:
+        if torch is None or not isinstance(given, torch.Tensor):
+            return ""
+        return f" (for an input of shape {tuple(given.shape)} and dtype {given.dtype})"
+    except Exception:  # see _stackable
+        return ""
+
+
+def _words(error: BaseException) -> str:
+    try:
+        words = str(error)
+        # TorchScript puts its own code and traceback first.
+        return words.strip().splitlines()[-1] if "TorchScript (most recent call last)" in words else words
+    except BaseException:  # the script's own class, and its own mistake
+        return "<no words>"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from pathlib import Path
 from typing import Any, Callable
@@ -14,17 +13,9 @@ import torch
 from .bundled_model import load_bundled_model
 from .codecs import Limits, decode, encode
 from .content_types import JSON, NPY, content_type_of, negotiate
-from .errors import MalformedBodyError, PredictionEncodingError
+from .errors import PredictionEncodingError
 
 _LIMITS = Limits.from_environment()
-
-# How torch words an input that does not fit the network, and what it never says of one.
-_MISFIT = re.compile(
-    r"\b(shapes?|sizes?|input_size|dims?|dimensions?|elements|channels?|dtype|scalar type|expected"
-    r"|out of range|\dD)\b",
-    re.IGNORECASE,
-)
-_NO_MISFIT = re.compile(r"\b(device|devices|memory|CUDA)\b")
 
 
 def model_fn(model_dir: str, context: Any = None) -> torch.nn.Module:
@@ -129,8 +120,9 @@ def predict_fn(input_object: Any, model: Callable[..., Any], context: Any = None
 
     Raises
     ------
-    MalformedBodyError
-        The shape or dtype of the input does not fit the model.
+    Exception
+        Whatever the model raises, also where the input does not fit it: torch does not tell the caller's
+        mistake from the model's.
     """
     if isinstance(model, torch.nn.Module):
         device = _device(context)
@@ -142,19 +134,7 @@ def predict_fn(input_object: Any, model: Callable[..., Any], context: Any = None
         if isinstance(input_object, torch.Tensor):
             input_object = input_object.to(device, dtype=_input_dtype(input_object, model))
     with torch.inference_mode():
-        try:
-            return model(input_object)
-        except (RuntimeError, IndexError, TypeError) as error:
-            if isinstance(input_object, torch.Tensor) and _is_misfit(str(error)):
-                raise MalformedBodyError(
-                    f"the model takes no input of shape {tuple(input_object.shape)} and dtype "
-                    f"{input_object.dtype}: {str(error).strip().splitlines()[-1]}"
-                ) from error
-            raise
-
-
-def _is_misfit(message: str) -> bool:
-    return bool(_MISFIT.search(message)) and not _NO_MISFIT.search(message)
+        return model(input_object)
 
 
 def _device(context: Any) -> torch.device:

@@ -5,13 +5,14 @@ request. `ray_settings` lists the environment variables that set it up.
 
 Ray Serve's own health check, which is the container's ``/ping``, passes from the moment that an application
 is deployed, and goes on passing when its replicas fail. So the model is loaded once in a process of its own
-before the application exists: one that does not load never becomes healthy.
+before the application exists: one that does not load never becomes healthy. A replica whose threads are all
+stuck in handler functions ends itself, and Ray Serve starts another.
 """
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import os
 
 import ray
 from ray import serve
@@ -22,6 +23,7 @@ from starlette.responses import Response as HttpResponse
 from .check_model import check_model
 from .handler_chain import HandlerChain, Request, Response
 from .ray_settings import Settings
+from .workers import Workers
 
 SETTINGS = Settings.from_environment()
 
@@ -30,6 +32,8 @@ SETTINGS = Settings.from_environment()
     name="PyTorchModel",
     num_replicas=SETTINGS.replicas,
     max_ongoing_requests=SETTINGS.max_ongoing_requests,
+    # Ray Serve learns at the next check that a replica is gone, and replaces one that fails three checks.
+    health_check_period_s=1,
     # A replica whose threads hold the interpreter's lock answers late: it is given the time of a request, and
     # no less than Ray Serve's own default.
     health_check_timeout_s=max(SETTINGS.timeout, 30),
@@ -40,7 +44,14 @@ class PyTorchModel:
 
     def __init__(self) -> None:
         self._chain = HandlerChain.load(SETTINGS.model_dir)
-        self._threads = ThreadPoolExecutor(SETTINGS.threads)
+        self._workers = Workers(SETTINGS.threads, SETTINGS.timeout)
+        # The interpreter's own end would wait for the threads.
+        self._workers.watch(lambda: os._exit(1))
+
+    async def check_health(self) -> None:
+        """Fail if a thread is stuck: Ray Serve replaces the replica, when its other threads are done."""
+        if self._workers.stuck:
+            raise RuntimeError(f"{self._workers.stuck} of {SETTINGS.threads} threads are stuck in the script")
 
     async def __call__(self, http_request: HttpRequest) -> HttpResponse:
         """Answer a request."""
@@ -69,8 +80,8 @@ class PyTorchModel:
         return await self._invoke(requests)
 
     async def _invoke(self, requests: list[Request]) -> list[Response]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._chain.invoke_batch, requests)
+        responses: list[Response] = await self._workers.run(self._chain.invoke_batch, requests)
+        return responses
 
 
 def _in_replica() -> bool:

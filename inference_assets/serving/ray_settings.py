@@ -7,8 +7,9 @@
 ``SAGEMAKER_MODEL_SERVER_WORKERS``
     Replicas of the model. Defaults to one per GPU, or to 1 without GPUs.
 ``RAYSERVE_BACKEND_TIMEOUT``
-    Seconds until a request that is not answered gets 504, and until a replica that does not answer Ray
-    Serve's own checks is replaced, which takes 30 at least. Defaults to 300.
+    Seconds until a request that is not answered gets 504; the time after which a thread of a replica is
+    stuck, see `workers`; and, but 30 at least, how long a replica may take to answer Ray Serve's own checks.
+    Defaults to 300.
 ``CDK_SAGEMAKER_PYTORCH_NUM_GPUS``
     GPUs of a replica, fractions allowed. Defaults to an equal share of those of the machine, at most 1.
 ``CDK_SAGEMAKER_PYTORCH_THREADS``

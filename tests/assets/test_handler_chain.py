@@ -78,7 +78,6 @@ def test_every_pair_of_types_gives_the_same_prediction(chain_of, npy):
         (b"[[1,2,3]]", None, None, 415, "content type must be one of"),
         (b"[[1,2,3]]", "application/json", "image/png", 406, "accept must allow one of"),
         (b"[[1,2,3]", "application/json", None, 400, "the body is not JSON"),
-        (b"[[1,2]]", "application/json", None, 400, "the model takes no input of shape (1, 2)"),
         (b"1,2,x", "text/csv", None, 400, "line 1, field 3 must be a number, got 'x'"),
     ],
 )
@@ -160,23 +159,22 @@ def test_fails_when_text_for_a_script_is_not_utf_8(chain_of):
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        ("def predict_fn(data, model): raise KeyError('x')", error(500, "predict_fn raised KeyError: 'x'")),
+        ("def input_fn(body, content_type): raise KeyError(1)", error(500, "input_fn raised KeyError: 1")),
         ("def output_fn(p, a): return 3", error(500, "the answer must be bytes or text, got int")),
         (
             """
-            class Teapot(Exception):
-                status_code = 418
+            from serving.errors import RequestError
+            class Teapot(RequestError): status = 418
             def input_fn(body, content_type): raise Teapot("no coffee")
             """,
             error(418, "no coffee"),
         ),
         (
             """
-            class Toolkit(Exception):
-                status_code, message = 429, "slow down"
-            def predict_fn(data, model): raise Toolkit(429, "slow down", "phrase")
+            from serving.errors import RequestError
+            def predict_fn(data, model): raise RequestError("at most two rows")
             """,
-            error(429, "slow down"),
+            error(400, "at most two rows"),
         ),
         (
             "def predict_fn(data, model): return {'a': 1}",
@@ -189,18 +187,158 @@ def test_what_a_script_raises_or_returns_becomes_an_answer(chain_of, script, exp
     assert chain_of(script).invoke(b"[[1,2,3]]", "application/json", "text/csv") == expected
 
 
+# What is no Exception, so that it would end a thread, a process or the task of an event loop.
+ENDINGS = ["SystemExit(3)", "KeyboardInterrupt(3)", "GeneratorExit(3)", "asyncio.CancelledError(3)", "End(3)"]
+STEPS = """
+    def input_fn(body, content_type): return step("input_fn", torch.tensor([[float(body)]]))
+    def predict_fn(data, model): return step("predict_fn", data)
+    def output_fn(prediction, accept): return str(step("output_fn", prediction))
+"""
+ENDING = """
+    import asyncio
+    import torch
+    class End(BaseException): pass
+    def step(name, value):
+        if name == {!r} and (value == 13).any(): raise {}
+        return value
+"""
+TRANSFORM = """
+    def transform_fn(model, body, content_type, accept):
+        return str(step("transform_fn", torch.tensor([[float(body)]])))
+"""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("step", ["input_fn", "predict_fn", "output_fn", "transform_fn"])
+def test_what_would_end_the_server_fails_its_own_request_alone(chain_of, caplog, step, ending):
+    chain = chain_of(ENDING.format(step, ending) + (TRANSFORM if step == "transform_fn" else STEPS))
+
+    responses = chain.invoke_batch([Request(body, "application/json") for body in (b"1", b"13", b"2")])
+
+    assert [response.status for response in responses] == [200, 500, 200]
+    name = ending.partition("(")[0].rpartition(".")[2]
+    assert responses[1].body.decode().startswith(f"{step} raised {name}: 3")
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info[0].__name__ == name
+
+
+def test_an_exception_without_words_fails_its_own_request_alone(chain_of):
+    chain = chain_of("""
+        class Mute(Exception):
+            def __str__(self): raise KeyError
+        def predict_fn(data, model):
+            if (data == 13).any(): raise Mute
+            return data
+    """)
+
+    responses = chain.invoke_batch([Request(f"[[{n}]]".encode(), "application/json") for n in (1, 13)])
+
+    assert [response.status for response in responses] == [200, 500]
+    assert responses[1].body.startswith(b"predict_fn raised Mute: <no words>")
+
+
+def test_a_value_that_cannot_be_looked_at_fails_its_own_request_alone(chain_of):
+    chain = chain_of("""
+        import torch
+        class Odd(torch.Tensor):
+            ndim = property(lambda self: 1 / 0)
+        def input_fn(body, content_type):
+            tensor = torch.tensor([[float(body)]])
+            return tensor.as_subclass(Odd) if body == "13" else tensor
+        def predict_fn(data, model): return float(data.sum())
+    """)
+
+    responses = chain.invoke_batch([Request(body, "application/json") for body in (b"1", b"13", b"2")])
+
+    assert [response.body for response in responses] == [b"1.0", b"13.0", b"2.0"]
+
+
 def test_a_default_that_a_script_imports_stays_a_default(chain_of):
     chain = chain_of("from serving.handlers import input_fn, output_fn")
 
     assert chain.invoke(b"[[1,2,3]]", "application/json", "image/png, application/json").status == 200
 
 
-def test_server_errors_are_logged_with_their_traceback(chain_of, caplog):
-    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(b"[[1,2,3]]", "application/json")
-    chain_of().invoke(b"[[1,2]]", "application/json")
+@pytest.mark.parametrize("status", [200, 302, 399, 500, 503, 600, "422", None, 422.0])
+@pytest.mark.parametrize("attribute", ["status", "status_code"])
+@pytest.mark.parametrize("base", ["RequestError", "OSError"])
+def test_only_a_request_error_of_400_to_499_blames_the_caller(chain_of, status, attribute, base):
+    chain = chain_of(f"""
+        from serving.errors import RequestError
+        class Own({base}): {attribute} = {status!r}
+        def predict_fn(data, model): raise Own("from the service behind")
+    """)
+    theirs = (base, attribute) == ("RequestError", "status_code")
 
-    assert [record.getMessage() for record in caplog.records] == ["predict_fn failed"]
-    assert "KeyError" in caplog.text
+    response = chain.invoke(b"[[1,2,3]]", "application/json")
+
+    assert response.status == (400 if theirs else 500)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    ["urllib.error.HTTPError('http://x', 404, 'gone', {}, None)", "Answered(429, 'slow down')"],
+)
+def test_a_status_of_a_service_that_the_script_asks_is_not_the_callers(chain_of, failure):
+    chain = chain_of(f"""
+        import urllib.error
+        class Answered(Exception):
+            status = status_code = 429
+            message = "slow down"
+        def predict_fn(data, model): raise {failure}
+    """)
+
+    response = chain.invoke(b"[[1,2,3]]", "application/json")
+
+    assert response.status == 500
+    assert response.body.startswith(b"predict_fn raised ")
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (torch.nn.Linear(3, 2), (1, 4)),
+        (torch.nn.Conv2d(3, 2, 3), (1, 4, 8, 8)),
+        (torch.nn.Embedding(10, 4), (2, 2)),
+        (torch.nn.Flatten(5), (1, 4)),
+    ],
+)
+def test_an_exception_of_the_model_is_a_server_error_that_names_the_input(
+    chain_of, npy, model, shape, scripted
+):
+    chain = chain_of()
+    chain.model = torch.jit.script(model) if scripted else model
+
+    response = chain.invoke(npy(np.full(shape, 11, np.int64)), NPY)
+
+    assert response.status == 500
+    assert response.body.startswith(b"predict_fn raised ")
+    assert f"(for an input of shape {shape} and dtype torch.int64)" in response.body.decode()
+    assert b"Traceback" not in response.body
+
+
+def test_a_model_that_looks_beyond_a_list_is_a_server_error(chain_of):
+    chain = chain_of("def model_fn(model_dir): return lambda x: [][3]")
+
+    assert chain.invoke(b"[[1]]", "application/json") == error(
+        500,
+        "predict_fn raised IndexError: list index out of range"
+        " (for an input of shape (1, 1) and dtype torch.float32)",
+    )
+
+
+def test_server_errors_are_logged_with_their_traceback_and_mistakes_of_callers_without(chain_of, caplog):
+    caplog.set_level("INFO", "serving.handler_chain")
+    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(b"[[1,2,3]]", "application/json")
+    chain_of().invoke(b"[[1,2", "application/json")
+
+    [failed, refused] = caplog.records
+    assert (failed.levelname, failed.getMessage()) == ("ERROR", "predict_fn failed")
+    assert failed.exc_info[0] is KeyError
+    assert refused.levelname == "INFO"
+    assert refused.getMessage().startswith("input_fn refused a request with 400: 'the body is not JSON")
+    assert refused.exc_info is None
 
 
 @pytest.mark.parametrize(
@@ -210,6 +348,14 @@ def test_server_errors_are_logged_with_their_traceback(chain_of, caplog):
         ("def model_warmup_fn(model_dir, model): raise OSError('too cold')", OSError, "too cold"),
         ("import a_package_that_is_missing", ImportError, "a_package_that_is_missing"),
         ("def model_fn(): pass", HandlerError, "model_fn must take"),
+        ("def model_fn(model_dir): raise SystemExit(0)", HandlerError, "model_fn raised SystemExit: 0"),
+        ("def pre_model_fn(model_dir): raise KeyboardInterrupt", HandlerError, "pre_model_fn raised Keyb"),
+        (
+            "def model_warmup_fn(model_dir, model): exit(3)",
+            HandlerError,
+            "model_warmup_fn raised SystemExit: 3",
+        ),
+        ("raise SystemExit('bye')", HandlerError, r"inference\.py raised SystemExit: bye"),
     ],
 )
 def test_fails_when_the_model_does_not_load(chain_of, script, error_type, message):
@@ -266,6 +412,93 @@ def test_a_batch_is_predicted_in_one_call_and_answered_one_by_one(chain_of):
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
 
 
+# Each gives every caller what only its own request tells: its number, and its header.
+OWN_ANSWERS = {
+    "predict_fn takes context": """
+        def predict_fn(data, model, context):
+            return data * float(context.get_request_header(0, "secret"))
+    """,
+    "predict_fn wraps the default": """
+        import functools
+        from serving import handlers
+        @functools.wraps(handlers.predict_fn)
+        def predict_fn(data, model, context):
+            return data * float(context.get_request_header(0, "secret"))
+    """,
+    "output_fn writes all that lies behind a tensor": """
+        import io, torch
+        def predict_fn(data, model): return data * 2
+        def output_fn(prediction, accept):
+            file = io.BytesIO()
+            torch.save(prediction, file)
+            return str([prediction.untyped_storage().tolist(), prediction.tolist()])
+    """,
+    "some fail": """
+        def predict_fn(data, model):
+            if (data % 3 == 0).any(): raise ValueError(data.tolist())
+            return data
+        def output_fn(prediction, accept, context):
+            secret = context.get_request_header(0, "secret")
+            if float(secret) % 5 == 0: raise ValueError(secret)
+            return secret + str(prediction.tolist())
+    """,
+    "the defaults": "",
+}
+
+
+@pytest.mark.parametrize("script", OWN_ANSWERS.values(), ids=OWN_ANSWERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    secrets=st.lists(st.integers(1000, 9999), min_size=2, max_size=6, unique=True),
+    rows=st.lists(st.integers(1, 2), min_size=6, max_size=6),
+)
+def test_a_batch_gives_each_caller_what_it_gets_alone(chain_of, script, secrets, rows):
+    chain = chain_of(script)
+    requests = [
+        Request(
+            json.dumps([[secret, secret, secret]] * count).encode(),
+            "application/json",
+            headers={"secret": str(secret)},
+        )
+        for secret, count in zip(secrets, rows, strict=False)
+    ]
+
+    together = chain.invoke_batch(requests)
+
+    alone = [chain.invoke_batch([request])[0] for request in requests]
+    if script:
+        assert together == alone
+    for one, other in zip(together, alone, strict=True):
+        assert one.status == other.status
+        if one.status == 200 and not script:
+            np.testing.assert_allclose(json.loads(one.body), json.loads(other.body), rtol=1e-5)
+
+
+def test_an_output_fn_changes_no_rows_but_its_own_even_where_rows_share_memory(chain_of):
+    chain = chain_of("""
+        import torch
+        def predict_fn(data, model): return torch.zeros(1, 1).expand(len(data), -1)
+        def output_fn(prediction, accept, context):
+            prediction += float(context.get_request_header(0, "secret"))
+            return str(prediction.tolist())
+    """)
+
+    responses = chain.invoke_batch(
+        [Request(b"[[1,2,3]]", "application/json", headers={"secret": secret}) for secret in "248"]
+    )
+
+    assert [response.body for response in responses] == [b"[[2.0]]", b"[[4.0]]", b"[[8.0]]"]
+
+
+def test_a_script_without_context_is_asked_once_for_a_batch_and_with_context_once_for_each(chain_of):
+    requests = [Request(b"[[1,2,3]]", "application/json")] * 3
+    chain_of(COUNTING).invoke_batch(requests)
+    assert sys.modules["inference"].calls == [(3, 3)]
+
+    chain_of(COUNTING.replace("(data, model)", "(data, model, context)", 1)).invoke_batch(requests)
+    assert sys.modules["inference"].calls == [(1, 3)] * 3
+
+
 def test_one_bad_input_of_a_batch_fails_alone(chain_of):
     chain = chain_of(COUNTING)
 
@@ -311,6 +544,7 @@ def test_threads_get_their_own_answers(chain_of):
     accept=st.sampled_from(["application/json", "text/csv", NPY]) | st.text(max_size=20) | st.none(),
 )
 def test_no_request_is_a_server_error(chain_of, body, content_type, accept):
-    response = chain_of().invoke(body, content_type, accept)
+    # What comes in any shape is no mistake that the library can know.
+    response = chain_of("def predict_fn(data, model): return data").invoke(body, content_type, accept)
 
     assert response.status == 200 or 400 <= response.status < 500

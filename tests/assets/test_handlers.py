@@ -198,10 +198,6 @@ def test_predict_fn_leaves_the_indices_of_an_embedding(scripted):
     model = torch.jit.script(model) if scripted else model
 
     assert predict_fn(torch.tensor([[1, 2, 3]]), model).shape == (1, 3, 2)
-    with pytest.raises(
-        MalformedBodyError, match=r"the model takes no input of shape \(1, 1\) and dtype torch.int64: "
-    ):
-        predict_fn(torch.tensor([[10]]), model)
 
 
 def test_predict_fn_uses_eval_and_inference_mode():
@@ -219,40 +215,22 @@ def test_predict_fn_calls_anything_that_can_be_called():
 
 
 @pytest.mark.parametrize(
-    ("model", "shape"),
+    "failure",
     [
-        (torch.nn.Linear(3, 2), (1, 4)),
-        (torch.nn.Conv2d(3, 2, 3), (1, 4, 8, 8)),
-        (torch.nn.Conv2d(3, 2, 3), (4,)),
-        (torch.nn.RNNCell(3, 2), (1, 4)),
-        (torch.nn.LayerNorm(3), (1, 4)),
-        (torch.nn.BatchNorm1d(3), (1, 4)),
-        (torch.nn.Flatten(5), (1, 4)),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x4 and 3x2)"),
+        RuntimeError("CUDA out of memory"),
+        IndexError("list index out of range"),
+        TypeError("expected int"),
+        MalformedBodyError("the model's own word"),
     ],
 )
-@pytest.mark.parametrize("scripted", [True, False])
-def test_fails_when_the_shape_does_not_fit_the_model(model, shape, scripted):
-    model = torch.jit.script(model) if scripted else model
-
-    with pytest.raises(MalformedBodyError, match="the model takes no input of shape "):
-        predict_fn(torch.ones(shape), model)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "out of memory",
-        "Expected all tensors to be on the same device",
-        "CUDA error: no kernel image is available",
-    ],
-)
-def test_a_mistake_of_the_server_is_not_the_callers(message):
+def test_what_the_model_raises_is_raised_as_it_is(failure):
     def model(_):
-        raise RuntimeError(message)
+        raise failure
 
-    with pytest.raises(RuntimeError, match=message) as failure:
+    with pytest.raises(type(failure)) as raised:
         predict_fn(torch.ones(1), model)
-    assert not isinstance(failure.value, MalformedBodyError)
+    assert raised.value is failure
 
 
 @pytest.mark.parametrize(

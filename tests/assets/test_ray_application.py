@@ -1,6 +1,7 @@
 """The Ray Serve application, run for real on the local AWS's Ray Serve host."""
 
 import threading
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from cdk_sagemaker_pytorch.local.model_server import ModelLoadError, ModelServer
+
+LIMIT_SECONDS = 90
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def test_statuses_tell_mistakes_apart(ray_serve, model_folder, npy):
         "import torch\n"
         "def predict_fn(data, model, context):\n"
         "    if data.sum() < 0:\n"
-        "        threading.Event().wait(3)\n"
+        "        threading.Event().wait(8)\n"  # late, but not stuck
         "    return torch.tensor([float(context.get_request_header(0, 'X-Trace'))])\n"
     )
     kinds = {
@@ -71,16 +74,73 @@ def test_statuses_tell_mistakes_apart(ray_serve, model_folder, npy):
         "accept": "text/csv;q=0.5, application/x-npy",
         "x_trace": "7",
     }
-    settings = {"RAYSERVE_BACKEND_TIMEOUT": "0.5", "CDK_SAGEMAKER_PYTORCH_THREADS": "2"}
+    settings = {"RAYSERVE_BACKEND_TIMEOUT": "5", "CDK_SAGEMAKER_PYTORCH_THREADS": "2"}
     with ray_serve(**settings) as server:
         assert post(server, b"[1]", **kinds) == (200, "application/x-npy", npy(np.float32([7])))
         assert post(server, b"[", **kinds)[0] == 400
         assert post(server, b"[1]", **{**kinds, "content_type": "text/html"})[0] == 415
         assert post(server, b"[1]", **{**kinds, "accept": "image/png"})[0] == 406
         assert post(server, b"[1]", **{**kinds, "x_trace": "x"})[0] == 500
-        assert post(server, b"[-1]", **kinds) == (504, "text/plain", b"no answer within 0.5 s")
+        assert post(server, b"[-1]", **kinds) == (504, "text/plain", b"no answer within 5 s")
         assert post(server, None)[0] == 405
         assert server.ping()
+
+
+def until(condition):
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+def test_a_script_that_hangs_or_ends_its_process_stops_one_replica_for_a_while(ray_serve, model_folder):
+    (model_folder / "code" / "inference.py").write_text(
+        "import os, sys\n"
+        "def model_fn(model_dir): return 'model'\n"
+        "def input_fn(body, content_type): return bytes(body)\n"
+        "def predict_fn(data, model):\n"
+        "    while data == b'hang':\n"
+        "        pass\n"
+        "    if data == b'sys.exit':\n"
+        "        sys.exit()\n"
+        "    if data == b'os._exit':\n"
+        "        os._exit(1)\n"
+        "    return str(os.getpid())\n"
+        "def output_fn(prediction, accept): return prediction\n"
+    )
+    settings = {
+        "RAYSERVE_BACKEND_TIMEOUT": "5",
+        "CDK_SAGEMAKER_PYTORCH_THREADS": "2",
+        "CDK_SAGEMAKER_PYTORCH_CHECK_MODEL": "false",
+    }
+    with ray_serve(**settings) as server, ThreadPoolExecutor(2) as threads:
+
+        def replica():
+            status, _, body = post(server, b"who")
+            return body if status == 200 else None
+
+        first = replica()
+        assert first
+        assert post(server, b"sys.exit")[::2] == (500, b"predict_fn raised SystemExit: ")
+        assert replica() == first
+
+        assert post(server, b"os._exit")[0] == 500
+        until(replica)
+        second = replica()
+        assert second != first
+
+        # With one thread stuck the other answers, without a gap, until another replica does.
+        assert post(server, b"hang")[::2] == (504, b"no answer within 5 s")
+        answers = [second]
+        until(lambda: answers.append(replica()) or answers[-1] != second)
+        third = answers[-1]
+        assert third
+
+        # With both stuck there is a gap.
+        assert [answer[0] for answer in threads.map(lambda body: post(server, body), [b"hang"] * 2)] == [
+            504
+        ] * 2
+        until(replica)
+        assert replica() != third
 
 
 def test_fails_when_the_model_does_not_load_and_is_never_healthy(ray_serve, model_folder):

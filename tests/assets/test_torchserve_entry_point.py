@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from serving import torchserve_entry_point
+from serving.entry_point import HandlerError
 from serving.handler_chain import Context
 
 
@@ -46,12 +47,14 @@ def predict_fn(data, model, context): return data * 2 if context.get_request_hea
 """
 
 FAILING = """
-class Unnamed(Exception):
-    status_code = 499
+from serving.errors import RequestError
+class Unnamed(RequestError):
+    status = 499
 def model_fn(model_dir): return "model"
 def predict_fn(data, model):
     if 13 in data: raise KeyError(13)
     if 14 in data: raise Unnamed("a status without a name")
+    if 15 in data: exit(3)
     return data
 """
 
@@ -94,6 +97,12 @@ def test_without_a_script_the_defaults_load_the_model(serve):
         (("[1]", "application/json", "image/png"), 406, "Not Acceptable", "accept must allow one of"),
         (('["13"]', "application/json", "*/*"), 400, "Bad Request", "the item at [0] must be a number"),
         (("[13]", "application/json", "*/*"), 500, "Internal Server Error", "predict_fn raised KeyError: 13"),
+        (
+            ("[15]", "application/json", "*/*"),
+            500,
+            "Internal Server Error",
+            "predict_fn raised SystemExit: 3",
+        ),
         (("[14]", "application/json", "*/*"), 499, "", "a status without a name"),
     ],
 )
@@ -125,7 +134,7 @@ def test_a_model_that_does_not_load_ends_the_server(serve, ended):
 
 
 def test_a_script_that_ends_the_worker_ends_the_server(serve, ended):
-    with pytest.raises(SystemExit):
+    with pytest.raises(HandlerError, match=r"inference\.py raised SystemExit: 3"):
         serve("import sys\nsys.exit(3)\n")
     assert ended == [1]
 

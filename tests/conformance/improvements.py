@@ -52,13 +52,6 @@ IMPROVEMENTS = {
         toolkit_status=200,
         our_status=400,
     ),
-    "input does not fit": Improvement(
-        toolkit="500 with a traceback",
-        ours="400 with the shape, the dtype and torch's own words",
-        why="the caller can mend it",
-        toolkit_status=500,
-        our_status=400,
-    ),
     "content type not supported": Improvement(
         toolkit="500",
         ours="415 with those that are",
@@ -139,7 +132,7 @@ IMPROVEMENTS = {
     ),
     "status of the script's error": Improvement(
         toolkit="500 for every exception that is not of the toolkit's own class",
-        ours="the status that the exception carries as status_code",
+        ours="the status of a RequestError",
         why="scripts can tell callers what is wrong on every server",
         toolkit_status=500,
         our_status=429,

@@ -219,7 +219,7 @@ SCRIPTS = [
     Request("model_fn", "CSV to CSV", ROWS_CSV, CSV, CSV),
     Request("model_fn", "NPY to JSON", ROWS_NPY, NPY),
     Request("model_fn", "NPY float64", npy(ROWS.astype(np.float64)), NPY, JSON, "any dtype", "JSON"),
-    Request("model_fn", "too few features", b"[[1, 2, 3]]", JSON, JSON, "input does not fit"),
+    Request("model_fn", "too few features", b"[[1, 2, 3]]"),
     Request("model_fn", "garbage", b"not json", JSON, JSON, "malformed body"),
     Request("partial", "tensor", partial("tensor")),
     Request("partial", "tensor to CSV", partial("tensor"), JSON, CSV),
@@ -292,11 +292,8 @@ def _default_requests() -> Iterator[Request]:
     for body, like in DTYPES:
         name = f"NPY {np.load(io.BytesIO(body)).dtype.str}"
         yield Request(NO_SCRIPT, name, body, NPY, JSON, "any dtype", like)
-    for kinds, improvement in (
-        (MALFORMED, "malformed body"),
-        (MISREAD, "misread body"),
-        (UNFIT, "input does not fit"),
-    ):
+    # The model's exception is a server error to both.
+    for kinds, improvement in ((MALFORMED, "malformed body"), (MISREAD, "misread body"), (UNFIT, None)):
         for content_type, bodies in kinds.items():
             for wrong, body in bodies.items():
                 name = f"{content_type} wrong: {wrong}"

@@ -31,6 +31,7 @@ TESTS = [
     "test_decimal_tables.py",
     "test_nested_lists.py",
     "test_ray_settings.py",
+    "test_workers.py",
 ]
 FOLDERS = ["inference_assets", "training_assets"]
 

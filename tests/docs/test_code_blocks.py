@@ -1,7 +1,7 @@
 """What the documentation shows works: every Python block is synthesized, every picture is drawn anew.
 
 A comment before a block says what it needs: `<!-- needs: … -->` names files, `<!-- runs on the local AWS -->`
-leaves it to tests/local.
+leaves it to tests/local, `<!-- inference script -->` imports it beside the handlers.
 """
 
 import os
@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SCRIPT = "inference script"
 _BLOCK = re.compile(
     r"(?:<!-- (?P<comment>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -37,7 +38,7 @@ def blocks(language: str) -> list[tuple[str, str, str]]:
     [
         pytest.param(comment, code, id=place)
         for place, comment, code in blocks("python")
-        if "local AWS" not in comment
+        if "local AWS" not in comment and comment.strip() != SCRIPT
     ],
 )
 def test_python_block_synthesizes(comment: str, code: str, tmp_path: Path) -> None:
@@ -55,6 +56,15 @@ def test_python_block_synthesizes(comment: str, code: str, tmp_path: Path) -> No
     }
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     assert list((tmp_path / "cdk.out").glob("*.template.json"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(code, id=place) for place, comment, code in blocks("python") if comment.strip() == SCRIPT],
+)
+def test_inference_script_block_imports_the_handlers(code: str, tmp_path: Path) -> None:
+    (tmp_path / "cdk_sagemaker_pytorch_serving").symlink_to(ROOT / "inference_assets" / "serving")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=place) for place, _, code in blocks("bash")])

@@ -87,6 +87,13 @@ def listening_addresses(processes: list[psutil.Process]) -> set[str]:
     return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def wait_until_gone(processes: list[psutil.Process]) -> None:
     deadline = time.monotonic() + LIMIT_SECONDS
     for process in processes:
@@ -192,6 +199,28 @@ def test_asgi_serves_the_handler_functions(model_folder: ModelFolder, tmp_path: 
         processes = descendants(server)
         assert listening_addresses(processes) == {"127.0.0.1"}
     wait_until_gone(processes)
+
+
+def test_asgi_starts_over_when_a_script_does_not_come_back(model_folder: ModelFolder, tmp_path: Path) -> None:
+    script = HANDLERS.replace(
+        "    return sum", "    while data == []: pass\n    if data == [0]: exit()\n    return sum"
+    )
+    server = ModelServer(
+        "asgi",
+        model_folder({"inference.py": script}),
+        environment={"SAGEMAKER_MODEL_SERVER_TIMEOUT": "1"},
+        log_path=tmp_path / "asgi.log",
+    )
+    with server:
+        assert predict(server, "[0]") == (500, "predict_fn raised SystemExit: None")
+        assert predict(server, "[1, 2]") == (200, "13")
+        assert predict(server, "[]") == (504, "no answer within 1 s")
+        until(lambda: not server.ping())
+        until(server.ping)
+        assert predict(server, "[1, 2]") == (200, "13")
+        processes = descendants(server)
+    wait_until_gone(processes)
+    assert "in predict_fn" in server.log_path.read_text()
 
 
 def test_requirements_are_installed_for_the_endpoint_alone(model_folder: ModelFolder, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Serve a model folder's handler functions with Starlette and Uvicorn, where its own server cannot run.
 
 A program of its own, see `model_server`. The handler chain is the package that the model's code carries; a
-model without it is served by the library's own copy.
+model without it is served by the library's own copy. When its one thread does not come back from a request
+the program starts over, as TorchServe replaces a worker.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
+# The variables that tell TorchServe how long an answer may take, and its default in seconds.
+_TIMEOUTS = ("SAGEMAKER_TS_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT")
+_DEFAULT_TIMEOUT = 60.0
 
 
 def _own_serving_folder() -> Path:
@@ -36,7 +39,7 @@ def _own_serving_folder() -> Path:
     raise FileNotFoundError(f"inference_assets/serving is neither in {package} nor beside {package.parent}")
 
 
-def _import_handler_chain() -> ModuleType:
+def _import_serving(module: str) -> ModuleType:
     if importlib.util.find_spec(_SERVING_PACKAGE) is None:
         folder = _own_serving_folder()
         spec = importlib.util.spec_from_file_location(
@@ -47,7 +50,7 @@ def _import_handler_chain() -> ModuleType:
         package = importlib.util.module_from_spec(spec)
         sys.modules[_SERVING_PACKAGE] = package
         spec.loader.exec_module(package)
-    return importlib.import_module(f"{_SERVING_PACKAGE}.handler_chain")
+    return importlib.import_module(f"{_SERVING_PACKAGE}.{module}")
 
 
 def _entry_point() -> str | None:
@@ -58,13 +61,29 @@ def _entry_point() -> str | None:
     return program or None
 
 
-def application(chain: Any, ready_file: Path) -> Starlette:
-    """Return the ASGI application that answers /ping and /invocations with a loaded handler chain."""
-    # One request at a time, as a worker of TorchServe does: a script need not be safe for threads.
-    worker = ThreadPoolExecutor(1)
+def _timeout() -> float:
+    """Return how many seconds an answer may take."""
+    given = (os.environ.get(name) for name in _TIMEOUTS)
+    return float(next(filter(None, given), _DEFAULT_TIMEOUT))
+
+
+def application(chain: Any, workers: Any, timeout: float, ready_file: Path) -> Starlette:
+    """Return the ASGI application that answers /ping and /invocations with a loaded handler chain.
+
+    Parameters
+    ----------
+    chain
+        The handler chain.
+    workers
+        What runs it, `workers.Workers` of the serving package.
+    timeout
+        Seconds until a request that is not answered gets 504.
+    ready_file
+        What to make when the application starts.
+    """
 
     async def ping(_: Request) -> Response:
-        return Response(status_code=200)
+        return Response(status_code=503 if workers.stuck else 200)
 
     async def invocations(request: Request) -> Response:
         try:
@@ -73,8 +92,11 @@ def application(chain: Any, ready_file: Path) -> Starlette:
             return Response(status_code=400)  # nobody reads it
         headers = dict(request.headers)
         content_type, accept = headers.get("content-type"), headers.get("accept")
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(worker, chain.invoke, body, content_type, accept, headers)
+        call = workers.run(chain.invoke, body, content_type, accept, headers)
+        try:
+            answer = await asyncio.wait_for(call, timeout)
+        except TimeoutError:
+            return Response(f"no answer within {timeout:g} s", 504, media_type="text/plain")
         return Response(answer.body, answer.status, {"content-type": answer.content_type})
 
     @asynccontextmanager
@@ -98,11 +120,14 @@ def main() -> None:
     parser.add_argument("--internal-ports", type=int, nargs="+", required=True)
     options = parser.parse_args()
 
-    handler_chain = _import_handler_chain()
     # The chain falls back to this variable, and what it names may be for TorchServe alone.
     os.environ["SAGEMAKER_PROGRAM"] = _entry_point() or ""
-    chain = handler_chain.HandlerChain.load(options.model_dir)
-    app = application(chain, options.ready_file)
+    chain = _import_serving("handler_chain").HandlerChain.load(options.model_dir)
+    timeout = _timeout()
+    # One request at a time, as a worker of TorchServe does: a script need not be safe for threads.
+    workers = _import_serving("workers").Workers(1, timeout)
+    workers.watch(lambda: os.execv(sys.executable, sys.orig_argv))  # noqa: S606
+    app = application(chain, workers, timeout, options.ready_file)
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 

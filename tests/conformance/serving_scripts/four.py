@@ -5,11 +5,16 @@ import json
 import torch
 from network import load
 
+try:
+    from cdk_sagemaker_pytorch_serving.errors import RequestError
+except ImportError:  # with AWS's toolkit alone
+    RequestError = ValueError
 
-class QuotaError(Exception):
+
+class QuotaError(RequestError):
     """An error that carries an HTTP status."""
 
-    status_code = 429
+    status = 429
 
 
 def model_fn(model_dir):

@@ -7,7 +7,8 @@ import os
 import pickle
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,15 @@ class Answer:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
-    """The application with a model of three inputs and the default handlers."""
+    """The application with a model that takes any shape and the default handlers."""
     folder = tmp_path_factory.mktemp("model")
-    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), str(folder / "model.pt"))  # type: ignore[no-untyped-call]
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), str(folder / "model.pt"))  # type: ignore[no-untyped-call]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
             patch.delenv(name, raising=False)
-        chain = asgi_host._import_handler_chain().HandlerChain.load(folder)
-    return asgi_host.application(chain, folder / "ready")
+        chain = asgi_host._import_serving("handler_chain").HandlerChain.load(folder)
+    workers = asgi_host._import_serving("workers").Workers(1, LIMIT_SECONDS)
+    return asgi_host.application(chain, workers, LIMIT_SECONDS, folder / "ready")
 
 
 def send(
@@ -173,6 +175,58 @@ def test_no_body_runs_code(app: Starlette, tmp_path: Path, content_type: str) ->
         answer = send(app, [(b"content-type", content_type.encode())], [body])
         assert answer.status in (400, 415)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_thread_that_does_not_come_back_is_told_by_the_status_and_the_health_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = asgi_host._import_serving("workers")
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0)
+    released, returned = threading.Event(), threading.Event()
+
+    class Chain:
+        def invoke(self, *_: Any) -> Any:
+            released.wait(LIMIT_SECONDS)
+            returned.set()
+
+    timeout = 0.05
+    app = asgi_host.application(Chain(), module.Workers(1, timeout), timeout, tmp_path / "ready")
+
+    def ping() -> int:
+        return send(app, [], [], method="GET", path="/ping").status
+
+    assert ping() == 200
+    answer = send(app, [], [b"x"])
+    assert (answer.status, answer.body) == (504, b"no answer within 0.05 s")
+    until(lambda: ping() == 503)
+    released.set()
+    assert returned.wait(LIMIT_SECONDS)
+    until(lambda: ping() == 200)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({}, 60),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"}, 30),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30", "SAGEMAKER_TS_RESPONSE_TIMEOUT": "20"}, 20),
+    ],
+)
+def test_the_timeout_is_that_of_torchserve(
+    variables: dict[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in asgi_host._TIMEOUTS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert asgi_host._timeout() == seconds
 
 
 @pytest.fixture
