@@ -15,6 +15,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from typing import Any
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 # CPUs are what deployments ask for, not what they get: an app for a bigger instance is scheduled too.
 _MIN_CPUS = 16
+# A busy machine takes its time to start Ray.
+_NODE_SECONDS = 120.0
 
 
 def _listen_on_loopback_only() -> None:
@@ -34,6 +38,22 @@ def _listen_on_loopback_only() -> None:
         return original(self, address.replace("[::]", "127.0.0.1"))
 
     _server.Server.add_insecure_port = add_insecure_port
+
+
+def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Let Ray wait longer for its own node than the 30 seconds that it takes for a failure."""
+
+    def get(*args: Any) -> Any:
+        deadline = time.monotonic() + _NODE_SECONDS
+        while True:
+            try:
+                return get_node(*args)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    return get
 
 
 def _start_ray(work_dir: Path, ports: list[int]) -> None:
@@ -49,6 +69,7 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT="1",  # a model that does not load does not load later either
     )
     import ray
+    from ray._private import services
     from ray._private.parameter import RayParams
 
     original = RayParams.__init__
@@ -57,6 +78,7 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         original(self, *args, **{"dashboard_agent_listen_port": agent_port, **options})
 
     RayParams.__init__ = with_free_agent_port  # type: ignore[method-assign]
+    services.get_node = _patiently(services.get_node)
     ray.init(
         address="local",
         include_dashboard=False,
