@@ -166,6 +166,14 @@ class FrameworkVersion:
         return model_server_of(self.release)
 
     @property
+    def ships_handlers(self) -> bool:
+        """Whether the inference container runs the library's handlers: from 1.9 on, with Python 3.8.
+
+        Older ones run the script as it is.
+        """
+        return self.release >= (1, 9)
+
+    @property
     def supports_elastic_inference(self) -> bool:
         """Whether this minor version has an Elastic Inference image; the images are 1.3.1 and 1.5.1."""
         return any(self.release[:2] == release(known)[:2] for known in image_table().versions("eia"))

@@ -11,21 +11,12 @@ __all__ = [
     "check_inference_code",
     "default_inference_code",
     "serving_environment",
-    "ships_handlers",
 ]
-
-# The oldest version whose containers run the library's handlers: Python 3.8.
-_OLDEST_WITH_HANDLERS = (1, 9)
 
 _MODEL_DIR = "/opt/ml/model"
 
 CODE_DIRECTORY = f"{_MODEL_DIR}/code"
 """Where a container of version 1.2 or newer finds the inference code."""
-
-
-def ships_handlers(framework_version: FrameworkVersion) -> bool:
-    """Tell whether a version's container runs the library's handlers; older ones run the script as it is."""
-    return framework_version.release >= _OLDEST_WITH_HANDLERS
 
 
 def default_inference_code(accelerator_type: str | None) -> SourceCode:
@@ -64,7 +55,7 @@ def check_inference_code(
     if source_code is None:
         problems.check(
             not has_default
-            or ships_handlers(framework_version)
+            or framework_version.ships_handlers
             or framework_version.supports_elastic_inference,
             "source_code must be given for framework_version before 1.9, where the bundled handlers do"
             f" not run, got none for {framework_version.full}",

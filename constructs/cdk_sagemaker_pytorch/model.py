@@ -12,7 +12,7 @@ from constructs import Construct
 from .container_role import grant_logs_and_metrics, new_container_role
 from .elastic_inference import check_accelerator
 from .framework_version import FrameworkVersion
-from .inference_code import CODE_DIRECTORY, check_inference_code, serving_environment, ships_handlers
+from .inference_code import CODE_DIRECTORY, check_inference_code, serving_environment
 from .model_data import ModelData
 from .model_packager import ModelPackager
 from .packaged_model import package_at_deployment
@@ -122,7 +122,7 @@ class PyTorchModel(Construct):
         has_handlers = False
         if source_code is not None:
             archive = source_code.bind_inference(
-                self, "SourceCode", with_handlers=ships_handlers(self.framework_version)
+                self, "SourceCode", with_handlers=self.framework_version.ships_handlers
             )
             annotate_inference_script(
                 self,

@@ -22,7 +22,6 @@ from .inference_code import (
     check_inference_code,
     default_inference_code,
     serving_environment,
-    ships_handlers,
 )
 from .model_packager import ModelPackager
 from .names import RUN_SUFFIX, name_prefix
@@ -191,7 +190,7 @@ class PyTorchPipeline(Construct):
         image_config.grant_pull(self.model_role)
 
         inference_code = source_code or default_inference_code(accelerator_type)
-        archive = inference_code.bind_inference(self, "SourceCode", with_handlers=ships_handlers(version))
+        archive = inference_code.bind_inference(self, "SourceCode", with_handlers=version.ships_handlers)
         annotate_inference_script(
             self, inference_code, framework_version=version, accelerator_type=accelerator_type
         )

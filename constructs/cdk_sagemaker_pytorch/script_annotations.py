@@ -11,7 +11,6 @@ from aws_cdk import Annotations
 from constructs import Construct
 
 from .framework_version import FrameworkVersion
-from .inference_code import ships_handlers
 from .script_check import Finding, check_inference_script, check_training_script
 from .source_code import SourceCode
 
@@ -99,7 +98,7 @@ def annotate_inference_script(
         return
     # Of requirements.txt `check_inference_code` knows whether it ships at all.
     beside_the_point = {"Inference.requirements"}
-    if ships_handlers(framework_version):
+    if framework_version.ships_handlers:
         beside_the_point.add("Inference.modelFn")  # the library's handlers have one
     findings = check_inference_script(
         path, framework_version=framework_version, accelerator_type=accelerator_type

@@ -166,3 +166,8 @@ def test_fails_when_a_declaration_cannot_be_understood(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         FrameworkVersion.of(version, **declaration)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("version", "ships"), [("1.8", False), ("1.9", True), ("2.6", True), ("2.13", True)])
+def test_the_handlers_ship_from_the_first_container_with_their_python(version: str, ships: bool) -> None:
+    assert FrameworkVersion.of(version).ships_handlers is ships
