@@ -15,7 +15,7 @@ TARGET_MILLISECONDS = 50
 SOURCES = Path(__file__).resolve().parents[1] / "constructs"
 PROGRAMS = {
     "bare": "pass",
-    "import": "import cdk_sagemaker_pytorch.container_image",
+    "import": "import cdk_sagemaker_pytorch.images.container_image",
     "answer": "from cdk_sagemaker_pytorch import image_uri\n"
     "image_uri('2.13', region='us-east-1', instance_type='ml.m5.large')",
 }

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cdk_sagemaker_pytorch.script_check import check_inference_script, check_training_script
+from cdk_sagemaker_pytorch.scripts.script_check import check_inference_script, check_training_script
 
 LINES = 2000
 RUNS = 10

@@ -26,7 +26,7 @@ import torch
 import ts
 from recording import record
 
-from cdk_sagemaker_pytorch.local.model_server import ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "inference_assets"

@@ -14,7 +14,7 @@ from pathlib import Path
 from aws_cdk import App, Stack
 
 from cdk_sagemaker_pytorch import SourceCode
-from cdk_sagemaker_pytorch.archive_cache import CACHE_VARIABLE
+from cdk_sagemaker_pytorch.source.archive_cache import CACHE_VARIABLE
 
 FILES = 10_000
 RUNS = 3

@@ -18,7 +18,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).parent.parent / "constructs" / "cdk_sagemaker_pytorch" / "container_images.json"
+TABLE = Path(__file__).parents[1] / "constructs/cdk_sagemaker_pytorch/images/container_images.json"
 
 SDK_SCOPES = {
     "training": "training",

@@ -8,20 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .artifacts_bucket import ArtifactsBucket
-    from .container_image import ContainerImageError, image_uri
-    from .endpoint import PyTorchEndpoint
-    from .framework_version import FrameworkVersion, UnknownFrameworkVersionError
-    from .model import PyTorchModel
-    from .model_data import ModelData
-    from .model_packager import ModelPackager
-    from .pipeline import PyTorchPipeline
+    from .common.artifacts_bucket import ArtifactsBucket
+    from .common.problems import ConfigurationError
+    from .images.container_image import ContainerImageError, image_uri
+    from .images.framework_version import FrameworkVersion, UnknownFrameworkVersionError
+    from .images.pytorch_image import PyTorchImage
+    from .packaging.model_data import ModelData
+    from .packaging.model_packager import ModelPackager
+    from .pipeline.pipeline import PyTorchPipeline
     from .predictor import Predictor
-    from .problems import ConfigurationError
-    from .pytorch_image import PyTorchImage
-    from .source_code import SourceCode
-    from .training_input import TrainingInput
-    from .training_job import PyTorchTrainingJob
+    from .serving.endpoint import PyTorchEndpoint
+    from .serving.model import PyTorchModel
+    from .source.source_code import SourceCode
+    from .training.training_input import TrainingInput
+    from .training.training_job import PyTorchTrainingJob
 
 __all__ = [
     "ArtifactsBucket",
@@ -43,22 +43,22 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "ArtifactsBucket": "artifacts_bucket",
-    "ConfigurationError": "problems",
-    "ContainerImageError": "container_image",
-    "FrameworkVersion": "framework_version",
-    "ModelData": "model_data",
-    "ModelPackager": "model_packager",
+    "ArtifactsBucket": "common.artifacts_bucket",
+    "ConfigurationError": "common.problems",
+    "ContainerImageError": "images.container_image",
+    "FrameworkVersion": "images.framework_version",
+    "ModelData": "packaging.model_data",
+    "ModelPackager": "packaging.model_packager",
     "Predictor": "predictor",
-    "PyTorchEndpoint": "endpoint",
-    "PyTorchImage": "pytorch_image",
-    "PyTorchModel": "model",
-    "PyTorchPipeline": "pipeline",
-    "PyTorchTrainingJob": "training_job",
-    "SourceCode": "source_code",
-    "TrainingInput": "training_input",
-    "UnknownFrameworkVersionError": "framework_version",
-    "image_uri": "container_image",
+    "PyTorchEndpoint": "serving.endpoint",
+    "PyTorchImage": "images.pytorch_image",
+    "PyTorchModel": "serving.model",
+    "PyTorchPipeline": "pipeline.pipeline",
+    "PyTorchTrainingJob": "training.training_job",
+    "SourceCode": "source.source_code",
+    "TrainingInput": "training.training_input",
+    "UnknownFrameworkVersionError": "images.framework_version",
+    "image_uri": "images.container_image",
 }
 
 

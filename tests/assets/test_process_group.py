@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.processes import free_port
+from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 # Trains a step, and tells which of gloo's threads are left after the processes have parted.
 SCRIPT = """

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cdk_sagemaker_pytorch.local.model_server import ModelLoadError, ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
 
 LIMIT_SECONDS = 90
 

@@ -14,7 +14,7 @@ from report import METRIC_DEFINITIONS
 from serving.bundled_model import load_bundled_model
 from trainer import find_classes
 
-from cdk_sagemaker_pytorch.local.processes import free_port
+from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 
 def write_npz(folder, channel, x, y):

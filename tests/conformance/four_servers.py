@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from cdk_sagemaker_pytorch.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.inference_code import serving_environment
-from cdk_sagemaker_pytorch.local.model_server import ModelServer, ServerKind
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelServer, ServerKind
+from cdk_sagemaker_pytorch.serving.inference_code import serving_environment
 
 from .container_proxy import container_proxy
 from .serving_scripts.network import Network

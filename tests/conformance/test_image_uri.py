@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import cdk_sagemaker_pytorch
-from cdk_sagemaker_pytorch.container_image import ContainerImageError, image_uri
-from cdk_sagemaker_pytorch.image_table import image_table, minor, release
+from cdk_sagemaker_pytorch.images.container_image import ContainerImageError, image_uri
+from cdk_sagemaker_pytorch.images.image_table import image_table, minor, release
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(1200)]
 
@@ -218,7 +218,7 @@ def test_graviton_families_that_the_sdk_lacks_get_the_graviton_image(instance_ty
 
 
 def test_the_table_is_what_the_rebuild_script_writes(sdk_python: Path, tmp_path: Path) -> None:
-    shipped = Path(cdk_sagemaker_pytorch.__file__).parent / "container_images.json"
+    shipped = Path(cdk_sagemaker_pytorch.__file__).parent / "images" / "container_images.json"
     rebuilt = tmp_path / "container_images.json"
     rebuilt.write_bytes(shipped.read_bytes())
     day = json.loads(shipped.read_text())["sdk"]["read"]

@@ -33,7 +33,7 @@ SERVE = """
 import http.client, json, sys
 from pathlib import Path
 import psutil
-from cdk_sagemaker_pytorch.local.model_server import ModelLoadError, ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
 
 model_dir, log_path, environment, bodies = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4:]
 seen = {"answers": []}
@@ -120,7 +120,7 @@ TORCHSERVE = """
 import http.client, json, os, subprocess, sys
 from pathlib import Path
 from cdk_sagemaker_pytorch.local import torchserve_host
-from cdk_sagemaker_pytorch.local.processes import free_port
+from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 model_dir, work_dir = map(Path, sys.argv[1:3])
 ports = [free_port() for _ in range(5)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training_runner import TrainingJobSpec, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingRun
 
 pytestmark = pytest.mark.conformance
 

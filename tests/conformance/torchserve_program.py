@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from cdk_sagemaker_pytorch.local.model_server import ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelServer
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
-from cdk_sagemaker_pytorch.local.cdk_cli import CdkCli
+from cdk_sagemaker_pytorch.local.server.cdk_cli import CdkCli
 
 pytestmark = pytest.mark.local
 

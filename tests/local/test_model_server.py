@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import model_server
-from cdk_sagemaker_pytorch.local.model_server import ModelLoadError, ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
 
 pytestmark = pytest.mark.local
 
@@ -146,7 +146,7 @@ def test_two_ray_endpoints_at_once_end_when_their_parent_is_killed(
 import sys, urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from cdk_sagemaker_pytorch.local.model_server import ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelServer
 servers = [
     ModelServer("ray", Path({str(model)!r}), environment={{}}, log_path=Path({str(tmp_path)!r}, name))
     for name in ("1.log", "2.log")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training_runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
 
 pytestmark = pytest.mark.local
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cdk_sagemaker_pytorch.local.jsonata import JsonataError, evaluate
+from cdk_sagemaker_pytorch.local.step_functions.jsonata import JsonataError, evaluate
 
 MOST_EVENTS = 5_000
 # No wildcard means these.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cdk_sagemaker_pytorch
-from cdk_sagemaker_pytorch.container_image import (
+from cdk_sagemaker_pytorch.images.container_image import (
     ContainerImageError,
     end_of_patch,
     find_image,
@@ -17,8 +17,8 @@ from cdk_sagemaker_pytorch.container_image import (
     next_supported,
     registry_account,
 )
-from cdk_sagemaker_pytorch.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.image_table import image_table
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.image_table import image_table
 
 
 @pytest.mark.parametrize(

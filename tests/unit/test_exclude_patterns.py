@@ -5,8 +5,8 @@ from aws_cdk import IgnoreStrategy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.exclude_patterns import ExcludePatterns
-from cdk_sagemaker_pytorch.source_archive import collect_files
+from cdk_sagemaker_pytorch.source.exclude_patterns import ExcludePatterns
+from cdk_sagemaker_pytorch.source.source_archive import collect_files
 
 FILES = (
     *("a", "b.csv", "ab", "b c.txt", "data/a", "data/b.csv", "data/x/a", "data/x/b.csv"),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.framework_version import FrameworkVersion, UnknownFrameworkVersionError
-from cdk_sagemaker_pytorch.image_table import image_table, minor
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, UnknownFrameworkVersionError
+from cdk_sagemaker_pytorch.images.image_table import image_table, minor
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.container_image import ContainerImageError, image_uri
-from cdk_sagemaker_pytorch.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.image_description import describe_image
-from cdk_sagemaker_pytorch.image_table import image_table
+from cdk_sagemaker_pytorch.images.container_image import ContainerImageError, image_uri
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.image_description import describe_image
+from cdk_sagemaker_pytorch.images.image_table import image_table
 
 
 @pytest.mark.parametrize(

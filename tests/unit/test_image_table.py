@@ -1,6 +1,6 @@
 import re
 
-from cdk_sagemaker_pytorch.image_table import image_table, minor, release
+from cdk_sagemaker_pytorch.images.image_table import image_table, minor, release
 
 
 def test_versions_are_in_the_order_of_releases() -> None:

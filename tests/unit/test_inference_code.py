@@ -16,7 +16,7 @@ from cdk_sagemaker_pytorch import (
     PyTorchTrainingJob,
     SourceCode,
 )
-from cdk_sagemaker_pytorch.inference_code import serving_environment
+from cdk_sagemaker_pytorch.serving.inference_code import serving_environment
 
 
 def environment(version: str, **options: Any) -> dict[str, str]:

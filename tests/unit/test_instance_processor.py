@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.instance_processor import ContainerImageError, instance_family, processor_of
+from cdk_sagemaker_pytorch.images.instance_processor import ContainerImageError, instance_family, processor_of
 
 
 @pytest.mark.parametrize(

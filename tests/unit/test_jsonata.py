@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch import jsonata
+from cdk_sagemaker_pytorch.states import jsonata
 
 CHANNEL = {
     "ChannelName": "train",

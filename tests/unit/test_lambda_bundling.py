@@ -10,8 +10,12 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match
 
-from cdk_sagemaker_pytorch import lambda_bundling
-from cdk_sagemaker_pytorch.lambda_bundling import WheelsUnavailableError, bundled_function, fetch_wheels
+from cdk_sagemaker_pytorch.source import lambda_bundling
+from cdk_sagemaker_pytorch.source.lambda_bundling import (
+    WheelsUnavailableError,
+    bundled_function,
+    fetch_wheels,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from cdk_sagemaker_pytorch import (
     PyTorchTrainingJob,
     SourceCode,
 )
-from cdk_sagemaker_pytorch.names import version_prefix
+from cdk_sagemaker_pytorch.states.names import version_prefix
 
 from .conftest import CONTEXT
 

@@ -3,7 +3,7 @@ import pytest
 from aws_cdk import INumberProducer, IResolveContext, Lazy
 
 from cdk_sagemaker_pytorch import ConfigurationError
-from cdk_sagemaker_pytorch.problems import Problems
+from cdk_sagemaker_pytorch.common.problems import Problems
 
 
 @jsii.implements(INumberProducer)

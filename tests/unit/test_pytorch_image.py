@@ -8,10 +8,10 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Annotations, Match, Template
 
-from cdk_sagemaker_pytorch.container_image import ContainerImageError
-from cdk_sagemaker_pytorch.framework_version import FrameworkVersion, UnknownFrameworkVersionError
-from cdk_sagemaker_pytorch.image_table import image_table
-from cdk_sagemaker_pytorch.pytorch_image import PyTorchImage, PyTorchImageConfig
+from cdk_sagemaker_pytorch.images.container_image import ContainerImageError
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, UnknownFrameworkVersionError
+from cdk_sagemaker_pytorch.images.image_table import image_table
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage, PyTorchImageConfig
 
 WARNING = "cdk-sagemaker-pytorch:Image.endOfPatch"
 

@@ -17,7 +17,7 @@ from cdk_sagemaker_pytorch import (
     SourceCode,
     TrainingInput,
 )
-from cdk_sagemaker_pytorch.script_annotations import (
+from cdk_sagemaker_pytorch.scripts.script_annotations import (
     annotate_inference_script,
     annotate_training_script,
 )

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.framework_version import UnknownFrameworkVersionError
-from cdk_sagemaker_pytorch.script_check import Finding, check_inference_script, check_training_script
-from cdk_sagemaker_pytorch.script_check.__main__ import main
+from cdk_sagemaker_pytorch.images.framework_version import UnknownFrameworkVersionError
+from cdk_sagemaker_pytorch.scripts.script_check import Finding, check_inference_script, check_training_script
+from cdk_sagemaker_pytorch.scripts.script_check.__main__ import main
 
 CORPUS = Path(__file__).parent / "script_corpus"
 ROOT = Path(__file__).parents[2]
@@ -223,7 +223,7 @@ def test_fails_when_the_command_gets_what_it_cannot_read(
 def test_the_module_can_be_run() -> None:
     path = CORPUS / "bad" / "training_not_python.py"
     done = subprocess.run(
-        [sys.executable, "-m", "cdk_sagemaker_pytorch.script_check", path],
+        [sys.executable, "-m", "cdk_sagemaker_pytorch.scripts.script_check", path],
         cwd=ROOT / "constructs",
         capture_output=True,
         text=True,

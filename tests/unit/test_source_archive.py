@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.source_archive import collect_files, write_archive
+from cdk_sagemaker_pytorch.source.source_archive import collect_files, write_archive
 
 
 def _write(root: Path, files: dict[str, bytes]) -> None:

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_sagemaker_pytorch import ConfigurationError, SourceCode, archive_cache
-from cdk_sagemaker_pytorch.source_code import SERVING_PACKAGE, SourceArchive
+from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceArchive
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .aws import LocalAws
-    from .errors import CdkError, LocalAwsError
+    from .base.errors import CdkError, LocalAwsError
+    from .server.local_aws import LocalAws
 
 __all__ = ["CdkError", "LocalAws", "LocalAwsError"]
 
-_MODULE_OF = {"CdkError": "errors", "LocalAws": "aws", "LocalAwsError": "errors"}
+_MODULE_OF = {"CdkError": "base.errors", "LocalAws": "server.local_aws", "LocalAwsError": "base.errors"}
 
 
 def __getattr__(name: str) -> Any:

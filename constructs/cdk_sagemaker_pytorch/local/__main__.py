@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 
-from .aws import LocalAws
-from .errors import LocalAwsError
+from .base.errors import LocalAwsError
+from .server.local_aws import LocalAws
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.archives import ArchiveError, pack_folder, unpack_archive
+from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, pack_folder, unpack_archive
 
 
 @pytest.fixture

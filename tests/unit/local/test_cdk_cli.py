@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cdk_sagemaker_pytorch.local import CdkError, LocalAwsError
-from cdk_sagemaker_pytorch.local.cdk_cli import CdkCli
+from cdk_sagemaker_pytorch.local.server.cdk_cli import CdkCli
 
 FAKE_CLI = """#!{python}
 import json, os, sys

@@ -1,6 +1,6 @@
 import pytest
 
-from cdk_sagemaker_pytorch.local.error_message import error_message
+from cdk_sagemaker_pytorch.local.base.error_message import error_message
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "train.py", line 1, in <module>', "    raise x"]
 

@@ -1,4 +1,4 @@
-from cdk_sagemaker_pytorch.local.hyperparameters import (
+from cdk_sagemaker_pytorch.local.training.hyperparameters import (
     command_line_arguments,
     decode_hyperparameters,
     sm_variables,

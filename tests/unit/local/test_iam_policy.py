@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.local.iam_policy import PolicyRequest, is_allowed
+from cdk_sagemaker_pytorch.local.iam.policy import PolicyRequest, is_allowed
 
 SERVICE, REGION, CALLER = "iam:PassedToService", "aws:RequestedRegion", "aws:PrincipalArn"
 JOB = "arn:aws:sagemaker:us-east-1:123456789012:training-job/digits-1"

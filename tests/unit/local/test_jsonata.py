@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.local.jsonata import JsonataError, evaluate
+from cdk_sagemaker_pytorch.local.step_functions.jsonata import JsonataError, evaluate
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

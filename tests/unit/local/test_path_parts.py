@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.local.path_parts import path_part
+from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 
 HOSTILE = (
     "",

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cdk_sagemaker_pytorch.local.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 
 # A process that outlives its parent, in a session of its own: what a plain kill of the child misses.
 START_DAEMON = """
@@ -169,7 +169,7 @@ def test_nothing_is_left_when_the_parent_ends(tmp_path: Path, end: str) -> None:
     parent_code = f"""
 import sys
 from pathlib import Path
-from cdk_sagemaker_pytorch.local.processes import SupervisedProcess, host_environment
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
 process = SupervisedProcess(
     [sys.executable, "-u", "-c", {START_DAEMON + WAIT!r}], env=host_environment(), cwd=Path("/"),
     log_path=Path({str(tmp_path)!r}) / "log", on_line=lambda line: print(line, flush=True),
@@ -204,7 +204,7 @@ def test_a_supervised_process_that_has_one_itself_leaves_nothing(tmp_path: Path)
     code = f"""
 import os, sys
 from pathlib import Path
-from cdk_sagemaker_pytorch.local.processes import SupervisedProcess
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess
 process = SupervisedProcess(
     [sys.executable, "-u", "-c", {START_DAEMON + WAIT!r}], env={{}}, cwd=Path("/"),
     log_path=Path({str(tmp_path)!r}) / "inner.log", on_line=lambda line: print(line, flush=True),

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.s3_transfer import download_keys, list_keys, split_uri
+from cdk_sagemaker_pytorch.local.base.s3_transfer import download_keys, list_keys, split_uri
 
 
 class FakeS3:

@@ -3,7 +3,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from cdk_sagemaker_pytorch.local.sagemaker_names import name_problems
+from cdk_sagemaker_pytorch.local.sagemaker.names import name_problems
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training_environment import TrainingEnvironment
-from cdk_sagemaker_pytorch.local.training_folders import HostFolders
+from cdk_sagemaker_pytorch.local.training.environment import TrainingEnvironment
+from cdk_sagemaker_pytorch.local.training.folders import HostFolders
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training_runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
 
 SourceArchive = Callable[[Mapping[str, str]], Path]
 Train = Callable[..., TrainingResult]

@@ -13,8 +13,8 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import BackendRequest
 
-from cdk_sagemaker_pytorch.local.s3_transfer import split_uri
-from cdk_sagemaker_pytorch.local.server_state import client, settings
+from cdk_sagemaker_pytorch.local.base.s3_transfer import split_uri
+from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .stacks import Stack
 from .templates import Template, TemplateError, load_template

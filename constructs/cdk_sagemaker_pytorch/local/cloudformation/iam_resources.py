@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cdk_sagemaker_pytorch.local.server_state import client
+from cdk_sagemaker_pytorch.local.base.server_state import client
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 

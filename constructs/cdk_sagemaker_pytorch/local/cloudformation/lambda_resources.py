@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.awslambda.utils import get_backend
 
-from cdk_sagemaker_pytorch.local.server_state import client, settings
+from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 

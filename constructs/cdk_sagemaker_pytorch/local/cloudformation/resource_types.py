@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from cdk_sagemaker_pytorch.local.server_state import settings
+from cdk_sagemaker_pytorch.local.base.server_state import settings
 
 _logger = logging.getLogger(__name__)
 # moto's module where it is not the type's service in lower case.

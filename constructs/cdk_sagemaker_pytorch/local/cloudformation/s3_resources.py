@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cdk_sagemaker_pytorch.local.server_state import client, settings
+from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
 

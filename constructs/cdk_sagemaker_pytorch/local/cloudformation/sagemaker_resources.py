@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from cdk_sagemaker_pytorch.local.server_state import client
+from cdk_sagemaker_pytorch.local.base.server_state import client
 
 from .resource_types import Created, ResourceError, ResourceRequest, ResourceType, changed, ignoring
 

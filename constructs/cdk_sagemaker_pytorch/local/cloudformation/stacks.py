@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cdk_sagemaker_pytorch.local.server_state import client, settings
+from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_types import ResourceError, ResourceRequest, resource_type
 from .templates import Template, TemplateError, load_template

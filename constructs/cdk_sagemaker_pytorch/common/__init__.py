@@ -1,0 +1,1 @@
+"""What constructs of every floor need: roles, a bucket, and how wrong parameters are told."""

@@ -1,0 +1,1 @@
+"""Which container image a version of PyTorch has, and what follows from the version."""

@@ -1,0 +1,1 @@
+"""What every part of the local AWS needs: settings, processes, folders, logs."""

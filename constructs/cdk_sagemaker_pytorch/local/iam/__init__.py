@@ -1,0 +1,1 @@
+"""Who calls the local AWS, and whether they may."""

@@ -1,0 +1,1 @@
+"""The SageMaker API of the local AWS."""

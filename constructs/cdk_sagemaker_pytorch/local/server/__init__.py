@@ -1,0 +1,1 @@
+"""The server of the local AWS, and the programs that talk to it."""

@@ -1,0 +1,1 @@
+"""Model servers and endpoints of the local AWS."""

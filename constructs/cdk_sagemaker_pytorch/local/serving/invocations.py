@@ -1,0 +1,120 @@
+"""InvokeEndpoint: the request goes to the endpoint's own model server, the answer comes back unchanged."""
+
+import http.client
+import json
+import re
+import urllib.parse
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.sagemaker.models import sagemaker_backends
+
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
+from cdk_sagemaker_pytorch.local.base.server_state import settings
+from cdk_sagemaker_pytorch.local.iam.access import AccessDeniedError, authorize, caller_of
+from cdk_sagemaker_pytorch.local.iam.requests import ApiCall
+
+_PATH = re.compile(r"/endpoints/([^/]+)/invocations")
+_TIMEOUT_SECONDS = 300
+_ANSWER_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+def endpoint_of(path: str) -> str | None:
+    """Return the endpoint's name if the path of a request is that of InvokeEndpoint."""
+    match = _PATH.fullmatch(path)
+    return match[1] if match else None
+
+
+def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Answer InvokeEndpoint; a WSGI application but for the endpoint's name.
+
+    Parameters
+    ----------
+    name
+        The endpoint.
+    environ, start_response
+        As WSGI has them.
+    """
+    try:
+        if settings().enforce_iam:
+            query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
+            call = ApiCall("sagemaker", "InvokeEndpoint", {"EndpointName": name})
+            authorize(call, caller_of(environ.get("HTTP_AUTHORIZATION", ""), query))
+        endpoint: Any = sagemaker_backends[settings().account][settings().region].endpoints.get(name)
+        if endpoint is None:
+            raise ValidationError(f"Endpoint {name} of account {settings().account} not found.")
+        served = endpoint.served_variant(environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))
+    except AccessDeniedError as error:
+        return _error(start_response, 403, "AccessDeniedException", {"Message": str(error)})
+    except ValidationError as error:
+        return _error(start_response, 400, "ValidationError", {"Message": error.message})
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    try:
+        status, headers, answer = _forward(served.server.url_invocations, body, _request_headers(environ))
+    except (OSError, http.client.HTTPException) as error:
+        # The container is gone or does not answer in time.
+        status, headers, answer = 500, {}, f"no answer from the container: {error}".encode()
+    if status >= 400:
+        text = answer.decode("utf-8", "replace")
+        return _error(
+            start_response,
+            424,
+            "ModelError",
+            {
+                "Message": f"Received {'client' if status < 500 else 'server'} error ({status}) from "
+                f'{served.variant["VariantName"]} with message "{text}". See {served.server.log_path}',
+                "OriginalStatusCode": status,
+                "OriginalMessage": text,
+                "LogStreamArn": served.log.arn,
+            },
+        )
+    start_response(
+        f"{status} {http.client.responses.get(status, '')}",
+        [(header, value) for header, value in headers.items() if header.lower() in _ANSWER_HEADERS]
+        + [
+            ("x-amzn-invoked-production-variant", served.variant["VariantName"]),
+            ("x-amzn-requestid", str(uuid.uuid4())),
+            ("Content-Length", str(len(answer))),
+        ],
+    )
+    return [answer]
+
+
+def _forward(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    target = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", target.path or "/", body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read()
+    finally:
+        connection.close()
+
+
+def _request_headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {"Content-Type": environ.get("CONTENT_TYPE") or "application/json"}
+    if accept := environ.get("HTTP_ACCEPT"):
+        headers["Accept"] = accept
+    for name, value in environ.items():
+        if name.startswith("HTTP_X_AMZN_SAGEMAKER_"):
+            headers["-".join(part.capitalize() for part in name[5:].split("_"))] = value
+    return headers
+
+
+def _error(
+    start_response: StartResponse, status: int, error_type: str, content: dict[str, Any]
+) -> Iterable[bytes]:
+    body = json.dumps(content).encode()
+    start_response(
+        f"{status} {http.client.responses.get(status, '')}",
+        [
+            ("Content-Type", "application/json"),
+            ("x-amzn-errortype", error_type),
+            ("x-amzn-requestid", str(uuid.uuid4())),
+            ("Content-Length", str(len(body))),
+        ],
+    )
+    return [body]

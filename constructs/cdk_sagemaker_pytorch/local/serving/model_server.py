@@ -1,0 +1,244 @@
+"""One model on one model server: started on a free loopback port, ready when the model is loaded.
+
+The server of each kind is a program beside this module, `ray_host.py` for example. It is told the folder of
+the model, the port for HTTP, more free ports for what the server needs inside, a temporary folder, and a
+file that it makes when the model is loaded. If the model does not load it ends with the reason on its output.
+"""
+
+import http.client
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from cdk_sagemaker_pytorch.local.base.error_message import error_message
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
+
+ServerKind = Literal["ray", "torchserve", "asgi"]
+
+_CONTAINER_MODEL_DIR = "/opt/ml/model"
+_LINES_KEPT_FOR_FAILURE = 400
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 3.0
+_INSTALL_FAILED = 78  # what the command exits with then: EX_CONFIG of sysexits.h
+_INTERNAL_PORTS = 4
+# Path for requests and path for the health check: Ray's are where the container's proxy forwards to.
+_PATHS: Mapping[ServerKind, tuple[str, str]] = {
+    "ray": ("/", "/-/healthz"),
+    "torchserve": ("/invocations", "/ping"),
+    "asgi": ("/invocations", "/ping"),
+}
+
+
+class ModelLoadError(RuntimeError):
+    """A model server that did not come up; the text has the handler's own exception and the log's place."""
+
+
+def torchserve_missing() -> list[str]:
+    """Return what TorchServe needs and is not installed here; empty where it can run."""
+    missing = [] if shutil.which("java") else ["java"]
+    needed = {"ts": "torchserve", "sagemaker_pytorch_serving_container": "sagemaker-pytorch-inference"}
+    return missing + [name for module, name in needed.items() if importlib.util.find_spec(module) is None]
+
+
+class ModelServer:
+    """A model server for one unpacked model.
+
+    Parameters
+    ----------
+    kind
+        "ray" for Ray Serve, "torchserve", or "asgi" for a plain host of the model's handler functions. Where
+        TorchServe cannot run, "asgi" takes its place, and `server_note` and the log say so.
+    model_dir
+        The unpacked model.tar.gz, with its code in `code/`: /opt/ml/model of the container.
+    environment
+        Variables of the container, AWS credentials and endpoint included. Paths that begin with
+        /opt/ml/model are taken to mean `model_dir`. The server sees no other AWS settings.
+    log_path
+        File that all output of the server goes to.
+    startup_timeout
+        Seconds until the model must be loaded. Defaults to 120.
+    on_line
+        Called from a thread with each line of log as it comes.
+
+    Attributes
+    ----------
+    kind
+        The kind of server that really runs.
+    server_note
+        What a user should know about it, or None.
+    failure_reason
+        Why it did not start or stopped by itself, or None.
+    """
+
+    def __init__(
+        self,
+        kind: ServerKind,
+        model_dir: Path,
+        *,
+        environment: Mapping[str, str],
+        log_path: Path,
+        startup_timeout: float = 120.0,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        if kind not in _PATHS:
+            raise ValueError(f"kind must be one of {', '.join(_PATHS)}, got {kind!r}")
+        if not model_dir.is_dir():
+            raise ValueError(f"model_dir must be a folder, got {model_dir}")
+        self.kind = kind
+        self.server_note: str | None = None
+        self.failure_reason: str | None = None
+        self.log_path = log_path
+        if kind == "torchserve" and (missing := torchserve_missing()):
+            self.kind = "asgi"
+            self.server_note = (
+                f"a plain ASGI host in place of TorchServe: not installed: {', '.join(missing)}"
+            )
+        self._model_dir = model_dir.resolve()
+        self._environment = environment
+        self._startup_timeout = startup_timeout
+        self._on_line = on_line
+        self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT_FOR_FAILURE)
+        self._port = free_port()
+        self._lock = threading.Lock()
+        self._process: SupervisedProcess | None = None
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url_invocations(self) -> str:
+        """URL that a request is POSTed to."""
+        return f"http://127.0.0.1:{self._port}{_PATHS[self.kind][0]}"
+
+    def start(self) -> Self:
+        """Start the server and wait until the model is loaded.
+
+        Raises
+        ------
+        ModelLoadError
+            If requirements cannot be installed or the model does not load in time. Nothing is left
+            running then.
+        """
+        if self.server_note:
+            self._log(self.server_note)
+        # Short, for Ray keeps sockets in it and their paths are limited to 107 bytes.
+        work_dir = Path(tempfile.mkdtemp(prefix="sm-"))
+        try:
+            ready_file = work_dir / "ready"
+            process = self._run(self._command(work_dir, ready_file), work_dir)
+            self._wait_until_ready(process, ready_file)
+        except BaseException:
+            self.stop()
+            shutil.rmtree(work_dir, ignore_errors=True)
+            raise
+        return self
+
+    def ping(self) -> bool:
+        """Return whether the server's health check answers 200."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+        try:
+            connection.request("GET", _PATHS[self.kind][1])
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """End the server and everything it started; safe to call from any thread, and again."""
+        with self._lock:
+            self._stopped = True
+            process = self._process
+        if process is not None:
+            process.stop()
+
+    def _command(self, work_dir: Path, ready_file: Path) -> list[str]:
+        """Return the server's command; it installs code/requirements.txt first, for this server alone."""
+        requirements = self._model_dir / "code" / "requirements.txt"
+        python = overlay_environment(work_dir / "python") if requirements.exists() else Path(sys.executable)
+        host = Path(__file__).with_name(f"{self.kind}_host.py")
+        serve = [python, "-P", host, "--model-dir", self._model_dir, "--work-dir", work_dir]
+        serve += ["--ready-file", ready_file, "--port", self._port]
+        serve += ["--internal-ports", *(free_port() for _ in range(_INTERNAL_PORTS))]
+        command = [str(argument) for argument in serve]
+        if not requirements.exists():
+            return command
+        install = shlex.join(pip_install_command(python, "-r", str(requirements)))
+        return ["/bin/sh", "-c", f"{install} || exit {_INSTALL_FAILED}; exec {shlex.join(command)}"]
+
+    def _run(self, command: list[str], work_dir: Path) -> SupervisedProcess:
+        with self._lock:
+            if self._stopped:
+                raise ModelLoadError("stopped while it was starting")
+            self._process = SupervisedProcess(
+                command,
+                cwd=self._model_dir,
+                env=self._variables(),
+                log_path=self.log_path,
+                on_line=self._heard,
+                grace_period=_GRACE_SECONDS,
+                temporary_folders=[work_dir],
+            )
+            return self._process
+
+    def _variables(self) -> dict[str, str]:
+        model_dir = os.fspath(self._model_dir)
+        given = {
+            name: model_dir + value.removeprefix(_CONTAINER_MODEL_DIR)
+            if value == _CONTAINER_MODEL_DIR or value.startswith(f"{_CONTAINER_MODEL_DIR}/")
+            else value
+            for name, value in self._environment.items()
+        }
+        python_path = [model_dir, os.path.join(model_dir, "code"), given.get("PYTHONPATH", "")]
+        return {
+            **host_environment(),
+            **given,
+            "SM_MODEL_DIR": model_dir,
+            "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
+        }
+
+    def _wait_until_ready(self, process: SupervisedProcess, ready_file: Path) -> None:
+        for _ in range(max(1, round(self._startup_timeout / _POLL_SECONDS))):
+            if ready_file.exists() and self.ping():
+                return
+            try:
+                returncode = process.wait(_POLL_SECONDS)
+            except TimeoutError:
+                continue
+            if self._stopped:
+                raise ModelLoadError("stopped while it was starting")
+            if returncode == _INSTALL_FAILED:
+                raise self._failed("InstallRequirementsError: code/requirements.txt cannot be installed")
+            raise self._failed(f"the model did not load, the {self.kind} server ended with code {returncode}")
+        raise self._failed(f"the model was not loaded after {self._startup_timeout:g} seconds")
+
+    def _failed(self, what: str) -> ModelLoadError:
+        self.failure_reason = f"{what}: {error_message(self._last_lines)} (log: {self.log_path})"
+        return ModelLoadError(self.failure_reason)
+
+    def _heard(self, line: str) -> None:
+        self._last_lines.append(line)
+        if self._on_line is not None:
+            self._on_line(line)
+
+    def _log(self, line: str) -> None:
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("a", encoding="utf-8") as log:
+            log.write(f"{line}\n")
+        self._heard(line)

@@ -1,0 +1,1 @@
+"""Training and processing jobs of the local AWS."""

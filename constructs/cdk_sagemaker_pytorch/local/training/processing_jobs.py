@@ -1,0 +1,252 @@
+"""Processing jobs of the local AWS: the entry point really runs, on this machine."""
+
+import datetime as dt
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cdk_sagemaker_pytorch.images.image_description import describe_image
+from cdk_sagemaker_pytorch.local.base import s3_transfer
+from cdk_sagemaker_pytorch.local.base.logs import LogStream
+from cdk_sagemaker_pytorch.local.base.path_parts import path_part
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, sagemaker_arn
+from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
+from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
+
+_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+_CONTAINER_ROOT = "/opt/ml/"
+_MAX_REASON = 1024  # of DescribeProcessingJob, for both texts
+_DEFAULT_MAX_RUNTIME_S = 86_400.0
+
+_logger = logging.getLogger(__name__)
+
+
+class _JobError(Exception):
+    """What SageMaker reports as the reason of a failed job, besides the container's own errors."""
+
+
+class ProcessingJob:
+    """A processing job, from CreateProcessingJob to its end.
+
+    Where the request says `/opt/ml/`, in its entry point, arguments and variables, the process is told the
+    job's folder on this machine.
+
+    Parameters
+    ----------
+    request
+        The parameters of CreateProcessingJob.
+
+    Raises
+    ------
+    ValidationError
+        If the local AWS cannot run it.
+    """
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.name: str = request["ProcessingJobName"]
+        self.arn = sagemaker_arn("processing-job", self.name)
+        self.tags: list[dict[str, str]] = request.pop("Tags", None) or []
+        self.request = request
+        _check(request)
+        self.status = "InProgress"
+        self.creation_time = self.last_modified_time = _now()
+        self._start_time: dt.datetime | None = None
+        self._end_time: dt.datetime | None = None
+        self._failure_reason: str | None = None
+        self._exit_message: str | None = None
+        self._lock = threading.Lock()
+        self._process: SupervisedProcess | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Folder of the job on this machine, the container's `/opt/ml`."""
+        return settings().directory / "processing" / path_part(self.name)
+
+    def start(self) -> None:
+        """Begin to run, in the background."""
+        threading.Thread(target=self._run, name=f"processing-{self.name}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        with self._lock:
+            if self.status != "InProgress":
+                raise ValidationError(
+                    f"The request was rejected because the processing job is in status {self.status}."
+                )
+            self.status = "Stopping"
+            if self._process is not None:
+                self._process.terminate()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the answer of DescribeProcessingJob."""
+        description = self.request | {
+            "ProcessingJobArn": self.arn,
+            "ProcessingJobStatus": self.status,
+            "ExitMessage": self._exit_message,
+            "FailureReason": self._failure_reason,
+            "CreationTime": self.creation_time,
+            "LastModifiedTime": self.last_modified_time,
+            "ProcessingStartTime": self._start_time,
+            "ProcessingEndTime": self._end_time,
+        }
+        return {name: value for name, value in description.items() if value is not None}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the entry of ListProcessingJobs."""
+        names = ("Name", "Arn", "Status")
+        description = self.describe()
+        return {f"ProcessingJob{name}": description[f"ProcessingJob{name}"] for name in names} | {
+            name: description[name]
+            for name in (
+                "CreationTime",
+                "ProcessingEndTime",
+                "LastModifiedTime",
+                "ExitMessage",
+                "FailureReason",
+            )
+            if name in description
+        }
+
+    def _run(self) -> None:
+        try:
+            reason = self._run_to_the_end()
+        except (_JobError, RoleError) as error:
+            reason = f"ClientError: {error}"
+        except Exception as error:
+            _logger.exception("processing job %s", self.name)
+            reason = f"InternalServerError: {error}"
+        with self._lock:
+            self._end_time = self.last_modified_time = _now()
+            message = self.directory / "output" / "message"
+            if message.is_file():
+                self._exit_message = message.read_text(errors="replace")[:_MAX_REASON]
+            if self.status == "Stopping":
+                self.status = "Stopped"
+            elif reason is None:
+                self.status = "Completed"
+            else:
+                self._failure_reason = reason[:_MAX_REASON]
+                self.status = "Failed"
+
+    def _run_to_the_end(self) -> str | None:
+        """Run the container's command; return why it failed, or None."""
+        credentials = role_credentials(
+            self.request["RoleArn"], service="sagemaker.amazonaws.com", session_name="SageMaker"
+        )
+        s3 = client("s3", credentials)
+        for folder in ("processing", "output"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        for source in self.request.get("ProcessingInputs") or []:
+            self._download(s3, source)
+        outputs = (self.request.get("ProcessingOutputConfig") or {}).get("Outputs", [])
+        for output in outputs:
+            self._local(output["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+        specification = self.request["AppSpecification"]
+        command = [
+            self._text(part)
+            for part in (
+                *specification["ContainerEntrypoint"],
+                *specification.get("ContainerArguments", []),
+            )
+        ]
+        environment = host_environment() | {
+            name: self._text(value) for name, value in (self.request.get("Environment") or {}).items()
+        }
+        environment |= aws_environment(
+            credentials, region=settings().region, endpoint_url=settings().endpoint_url
+        )
+        temporary = self.directory / "tmp"
+        temporary.mkdir(exist_ok=True)
+        limit = float(
+            (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S)
+        )
+        log_file = settings().logs_directory / "processing" / f"{path_part(self.name)}.log"
+        with LogStream(_LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}") as stream:
+            with self._lock:
+                if self.status == "Stopping":
+                    return None
+                self._start_time = self.last_modified_time = _now()
+                self._process = SupervisedProcess(
+                    command,
+                    cwd=self.directory,
+                    env=environment | {"TMPDIR": str(temporary)},
+                    log_path=log_file,
+                    on_line=stream.write,
+                    temporary_folders=[temporary],
+                )
+            try:
+                code = self._process.wait(limit)
+            except TimeoutError:
+                self._process.stop()
+                return f"AlgorithmError: MaxRuntimeExceeded: stopped after {limit:g} seconds"
+        for output in outputs if code == 0 else []:
+            self._upload(s3, output["S3Output"])
+        return None if code == 0 else f"AlgorithmError: See job logs for more information, exit code: {code}"
+
+    def _text(self, text: str) -> str:
+        return text.replace(_CONTAINER_ROOT, f"{self.directory}/")
+
+    def _local(self, container_path: str) -> Path:
+        path = Path(self._text(container_path)).resolve()
+        if not path.is_relative_to(self.directory.resolve()):
+            raise _JobError(f"LocalPath must be below /opt/ml/processing, got {container_path}")
+        return path
+
+    def _download(self, s3: Any, source: Mapping[str, Any]) -> None:
+        place = source["S3Input"]
+        try:
+            keys = s3_transfer.list_keys(s3, place["S3Uri"])
+            if not keys:
+                raise _JobError(f"no S3 objects found under {place['S3Uri']} of {source['InputName']}")
+            s3_transfer.download_keys(s3, place["S3Uri"], keys, self._local(place["LocalPath"]))
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise _JobError(
+                f"Data download failed: input {source['InputName']}, S3 URL {place['S3Uri']}: {error}"
+            ) from error
+
+    def _upload(self, s3: Any, output: Mapping[str, Any]) -> None:
+        try:
+            s3_transfer.upload_folder(s3, self._local(output["LocalPath"]), output["S3Uri"])
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise _JobError(f"cannot upload to {output['S3Uri']}: {error}") from error
+
+
+def _check(request: Mapping[str, Any]) -> None:
+    specification = request["AppSpecification"]
+    problems = []
+    described = describe_image(specification["ImageUri"])
+    if described is None or described.scope == "inference":
+        problems.append(
+            f"ImageUri must be one of AWS's PyTorch training images, got {specification['ImageUri']}"
+        )
+    entrypoint = specification.get("ContainerEntrypoint")
+    if not entrypoint:
+        problems.append("AppSpecification must have a ContainerEntrypoint: the image's own is not known here")
+    elif shutil.which(entrypoint[0], path=host_environment()["PATH"]) is None:
+        problems.append(f"ContainerEntrypoint must begin with a program of this machine, got {entrypoint[0]}")
+    if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
+        problems.append("InstanceCount must be 1 on the local AWS")
+    for source in request.get("ProcessingInputs") or []:
+        place = source.get("S3Input")
+        if place is None or place["S3DataType"] != "S3Prefix" or "LocalPath" not in place:
+            problems.append(
+                f"ProcessingInputs must be S3Input of S3DataType S3Prefix with a LocalPath, got {source}"
+            )
+    problems += (
+        f"ProcessingOutputConfig must have S3Output alone, got {output}"
+        for output in (request.get("ProcessingOutputConfig") or {}).get("Outputs", [])
+        if "S3Output" not in output
+    )
+    if problems:
+        raise ValidationError("; ".join(problems))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

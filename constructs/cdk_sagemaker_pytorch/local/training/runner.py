@@ -1,0 +1,401 @@
+"""Run one training job as SageMaker does: a folder laid out as /opt/ml and a process for each host."""
+
+import os
+import re
+import shlex
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, pack_folder, unpack_archive
+from cdk_sagemaker_pytorch.local.base.error_message import error_message
+from cdk_sagemaker_pytorch.local.base.path_parts import path_part
+from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
+
+from .environment import TrainingEnvironment
+from .failure import TrainingError, failure_reason
+from .folders import HostFolders
+from .hyperparameters import decode_hyperparameters
+
+_ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
+_CHANNEL_SETTINGS = {
+    "TrainingInputMode": "File",
+    "S3DistributionType": "FullyReplicated",
+    "RecordWrapperType": "None",
+}
+_LINES_KEPT_FOR_FAILURE = 400
+# The other hosts of a failed job have nothing to save; torchrun would wait long for the lost one.
+_GRACE_SECONDS_AFTER_FAILURE = 1.0
+
+OnHostLine = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class TrainingJobSpec:
+    """What a training job is to do.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    source_archive
+        sourcedir.tar.gz on this machine.
+    entry_point
+        Script to run, relative to the archive's root. Defaults to the hyperparameter `sagemaker_program`.
+    hyperparameters
+        As SageMaker has them: JSON-encoded strings, those of `sagemaker_*` included. The script runs
+        under torchrun with `sagemaker_torch_distributed_enabled` "true".
+    channels
+        Channel name to the local folder with its data; the job sees a link to it.
+    input_data_config
+        Channel name to its settings in inputdataconfig.json. Defaults to mode File, fully replicated.
+    instance_type
+        Defaults to "ml.m5.large". It is only told to the script: the job has this machine's hardware.
+    instance_count
+        Hosts, each a process on this machine. Defaults to 1.
+    environment
+        Variables of the container, AWS credentials and endpoint included. The job sees no other AWS settings.
+    region
+        Defaults to "us-east-1".
+    max_runtime_seconds
+        After that the job is stopped. Defaults to one day.
+
+    Raises
+    ------
+    ValueError
+        Naming everything that is wrong.
+    """
+
+    name: str
+    source_archive: Path
+    entry_point: str | None = None
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, Path] = field(default_factory=dict)
+    input_data_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    region: str = "us-east-1"
+    max_runtime_seconds: float = 86400.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.program:
+            problems.append("entry_point or the hyperparameter sagemaker_program must name the script to run")
+        elif not _ENTRY_POINT.fullmatch(self.program) or {".", ".."} & set(self.program.split("/")):
+            problems.append(
+                "entry_point must be a path inside the source archive, "
+                f"made of letters, digits and the characters ._+-/, got {self.program!r}"
+            )
+        if not self.source_archive.is_file():
+            problems.append(f"source_archive not found: {self.source_archive}")
+        problems += [
+            f"a channel's name must be fit for a folder, got {name!r}"
+            for name in self.channels
+            if path_part(name) != name
+        ]
+        problems += [
+            f"channel {name!r} must be a folder, got {folder}"
+            for name, folder in self.channels.items()
+            if not folder.is_dir()
+        ]
+        if self.instance_count < 1:
+            problems.append(f"instance_count must be at least 1, got {self.instance_count}")
+        if self.max_runtime_seconds <= 0:
+            problems.append(f"max_runtime_seconds must be positive, got {self.max_runtime_seconds:g}")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def program(self) -> str:
+        """The script to run; empty if nothing names it."""
+        named = decode_hyperparameters(self.hyperparameters).get("sagemaker_program")
+        return self.entry_point or str(named or "")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts, "algo-1" first, sorted as text, as SageMaker gives them."""
+        return tuple(sorted(f"algo-{number}" for number in range(1, self.instance_count + 1)))
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training job ended."""
+
+    status: Literal["Completed", "Failed", "Stopped"]
+    secondary_status: Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
+    failure_reason: str | None
+    """As DescribeTrainingJob gives it; None unless the job failed."""
+    exit_code: int | None
+    """The script's own exit code, -N when signal N ended it; None when it did not start or was stopped."""
+    model_archive: Path | None
+    """model.tar.gz; None for a failed job."""
+    output_archive: Path
+    """output.tar.gz: `data/` and the file success or failure."""
+    log_paths: Mapping[str, Path]
+    """Log file of each host."""
+    seconds: float
+    """Wall-clock time of the whole run."""
+
+
+class TrainingRun:
+    """One run of a training job.
+
+    Parameters
+    ----------
+    spec
+        What to run.
+    job_dir
+        Folder of this run alone: made, and left for the caller to read and remove. Each host has a
+        folder in it, laid out as /opt/ml.
+    on_line
+        Called with host and line for each line of log as it comes, from one thread for each host.
+    grace_period
+        Seconds between SIGTERM and SIGKILL when the job is stopped. Defaults to SageMaker's 120.
+    """
+
+    def __init__(
+        self,
+        spec: TrainingJobSpec,
+        job_dir: Path,
+        *,
+        on_line: OnHostLine | None = None,
+        grace_period: float = 120.0,
+    ) -> None:
+        self.spec = spec
+        self.job_dir = job_dir.resolve()
+        self.log_paths = {host: self.job_dir / "logs" / f"{host}.log" for host in spec.hosts}
+        self._folders = {host: HostFolders(self.job_dir / host) for host in spec.hosts}
+        self._on_line = on_line
+        self._grace_period = grace_period
+        self._last_lines: dict[str, deque[str]] = {
+            host: deque(maxlen=_LINES_KEPT_FOR_FAILURE) for host in spec.hosts
+        }
+        self._lock = threading.Lock()
+        self._processes: list[SupervisedProcess] = []
+        self._stopping: Literal["Stopped", "MaxRuntimeExceeded"] | None = None
+        self._ended = False  # nothing is started any more
+
+    def run(self) -> TrainingResult:
+        """Run the job to its end. What goes wrong in it becomes the result, not an exception."""
+        started = time.monotonic()
+        deadline = threading.Timer(self.spec.max_runtime_seconds, self._stop, ["MaxRuntimeExceeded"])
+        deadline.daemon = True
+        deadline.start()
+        failure: TrainingError | None = None
+        exit_code: int | None = 0
+        try:
+            environments = self._prepare()
+            python = self._install(environments[self.spec.hosts[0]])
+            self._run_hosts(environments, python)
+        except TrainingError as error:
+            failure, exit_code = error, error.exit_code
+        finally:
+            deadline.cancel()
+        status: Literal["Completed", "Failed", "Stopped"]
+        if self._stopping is not None:
+            status, reason, exit_code = "Stopped", None, None
+        else:
+            status, reason = "Completed" if failure is None else "Failed", self._report(failure)
+        return TrainingResult(
+            status=status,
+            secondary_status=self._stopping or status,
+            failure_reason=reason,
+            exit_code=exit_code,
+            model_archive=None if status == "Failed" else self._pack("model"),
+            output_archive=self._pack("output"),
+            log_paths=self.log_paths,
+            seconds=time.monotonic() - started,
+        )
+
+    def stop(self) -> None:
+        """Begin to stop the job, from any thread: `run` then returns a result with status Stopped."""
+        self._stop("Stopped")
+
+    def _stop(self, reason: Literal["Stopped", "MaxRuntimeExceeded"]) -> None:
+        with self._lock:
+            if self._stopping is None:
+                self._stopping = reason
+        self._end_processes(self._grace_period)
+
+    def _end_processes(self, grace_period: float) -> None:
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.terminate(grace_period)
+
+    def _prepare(self) -> dict[str, TrainingEnvironment]:
+        for log_path in self.log_paths.values():
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            log_path.touch()
+        master_port = free_port()
+        environments = {}
+        for host, folders in self._folders.items():
+            folders.make()
+            try:
+                unpack_archive(self.spec.source_archive, folders.code)
+            except ArchiveError as error:
+                raise TrainingError("ClientError", message=str(error)) from error
+            for name, data in self.spec.channels.items():
+                (folders.data / name).symlink_to(data.resolve(), target_is_directory=True)
+            environments[host] = TrainingEnvironment(
+                job_name=self.spec.name,
+                folders=folders,
+                hyperparameters=self.spec.hyperparameters,
+                entry_point=self.spec.program,
+                hosts=self.spec.hosts,
+                current_host=host,
+                instance_type=self.spec.instance_type,
+                region=self.spec.region,
+                master_address="127.0.0.1",
+                master_port=master_port,
+                input_data_config={
+                    name: self.spec.input_data_config.get(name, _CHANNEL_SETTINGS)
+                    for name in self.spec.channels
+                },
+            )
+            environments[host].write_config_files()
+        return environments
+
+    def _install(self, environment: TrainingEnvironment) -> str:
+        """Install what the source code asks for, for all hosts; return the interpreter that sees it."""
+        code = environment.folders.code
+        requirements = ["-r", "requirements.txt"] if (code / "requirements.txt").exists() else []
+        if environment.entry_point_type == "command":
+            return sys.executable
+        if environment.entry_point_type == "package":
+            error_name, arguments = "InstallModuleError", [".", *requirements]
+        elif requirements:
+            error_name, arguments = "InstallRequirementsError", requirements
+        else:
+            return sys.executable
+        python = overlay_environment(self.job_dir / "python")
+        command = pip_install_command(python, *arguments)
+        host = environment.current_host
+        variables = {**host_environment(), **self.spec.environment}
+        returncode = self._run_process(host, command, code, variables)
+        if returncode:
+            message = error_message(self._last_lines[host])
+            raise TrainingError(error_name, returncode, message, shlex.join(command))
+        return str(python)
+
+    def _run_hosts(self, environments: Mapping[str, TrainingEnvironment], python: str) -> None:
+        """Run the script on all hosts at once; the first that fails ends the others."""
+        with ThreadPoolExecutor(len(environments)) as pool:
+            running: set[Future[None]] = {
+                pool.submit(self._run_script, environment, python) for environment in environments.values()
+            }
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                failures = [error for future in done if (error := future.exception()) is not None]
+                if failures:
+                    self._end_processes(_GRACE_SECONDS_AFTER_FAILURE)
+                    raise failures[0]
+
+    def _run_script(self, environment: TrainingEnvironment, python: str) -> None:
+        host = environment.current_host
+        code = environment.folders.code
+        try:
+            command = environment.command(python)
+        except ValueError as error:
+            raise TrainingError("ClientError", message=str(error)) from error
+        if environment.entry_point_type == "command" and (script := code / environment.entry_point).exists():
+            script.chmod(0o755)
+        variables = {**host_environment(), **self.spec.environment, **environment.variables()}
+        python_path = [os.fspath(code), self.spec.environment.get("PYTHONPATH", "")]
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
+        variables["PATH"] = f"{Path(python).parent}{os.pathsep}{variables['PATH']}"
+        variables.update(_torch_version())
+        self._log(host, f"Invoking script with the following command: {shlex.join(command)}")
+        returncode = self._run_process(host, command, code, variables)
+        if returncode:
+            message = error_message(self._last_lines[host])
+            raise TrainingError("ExecuteUserScriptError", returncode, message, " ".join(command), host)
+
+    def _run_process(self, host: str, command: list[str], cwd: Path, variables: Mapping[str, str]) -> int:
+        with self._lock:
+            if self._ended:
+                return 0
+            process = SupervisedProcess(
+                command,
+                cwd=cwd,
+                env=variables,
+                log_path=self.log_paths[host],
+                on_line=lambda line: self._heard(host, line),
+                grace_period=self._grace_period,
+            )
+            self._processes.append(process)
+        returncode = process.wait()
+        return 0 if self._stopping is not None else returncode
+
+    def _heard(self, host: str, line: str) -> None:
+        self._last_lines[host].append(line)
+        if self._on_line is not None:
+            self._on_line(host, line)
+
+    def _log(self, host: str, text: str) -> None:
+        with self.log_paths[host].open("a", encoding="utf-8") as log:
+            log.write(f"{text}\n")
+        if self._on_line is not None:
+            for line in text.splitlines():
+                self._on_line(host, line)
+
+    def _report(self, failure: TrainingError | None) -> str | None:
+        """Leave the file success or failure, as the toolkit does; return SageMaker's failure reason."""
+        if failure is None:
+            for host, folders in self._folders.items():
+                (folders.output / "success").touch()
+                self._log(host, "Reporting training SUCCESS")
+            return None
+        host = failure.host or self.spec.hosts[0]
+        file = self._folders[host].output / "failure"
+        if not file.exists():  # a script may have written its own
+            file.write_text(str(failure), encoding="utf-8")
+        self._log(host, f"Reporting training FAILURE\n{failure}")
+        return failure_reason(file)
+
+    def _pack(self, name: Literal["model", "output"]) -> Path:
+        """Pack this folder of all hosts into one archive, as SageMaker does."""
+        archive = self.job_dir / f"{name}.tar.gz"
+        folders = [getattr(folders, name) for folders in self._folders.values()]
+        if len(folders) > 1:
+            merged = self.job_dir / f"merged-{name}"
+            for host, folder in zip(self._folders, folders, strict=True):
+                for clash in _merge(folder, merged):
+                    self._log(host, f"{name}/{clash} is left out: another host wrote that file too")
+            folders = [merged]
+        folders[0].mkdir(parents=True, exist_ok=True)
+        pack_folder(folders[0], archive)
+        return archive
+
+
+def _torch_version() -> dict[str, str]:
+    try:
+        return {"SM_DLC_TORCH_VERSION": metadata.version("torch")}
+    except metadata.PackageNotFoundError:
+        return {}
+
+
+def _merge(source: Path, target: Path) -> list[Path]:
+    """Link the files below `source` into `target`; return those that were there with other content."""
+    clashes = []
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source.rglob("*")):
+        destination = target / file.relative_to(source)
+        if file.is_dir():
+            destination.mkdir(exist_ok=True)
+        elif not file.exists():
+            continue  # a link to nothing
+        elif not destination.exists():
+            os.link(file.resolve(), destination)
+        elif file.read_bytes() != destination.read_bytes():
+            clashes.append(file.relative_to(source))
+    return clashes

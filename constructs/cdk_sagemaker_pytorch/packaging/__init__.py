@@ -1,0 +1,1 @@
+"""From model data and inference code to what a container loads."""

@@ -1,0 +1,325 @@
+"""The Lambda function that puts inference code into model.tar.gz, and the job that does it for large ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jsii
+from aws_cdk import Duration, RemovalPolicy, Size, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, grant_network_interfaces
+from cdk_sagemaker_pytorch.common.function_role import new_function_role
+from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
+from cdk_sagemaker_pytorch.source.lambda_bundling import bundled_asset, bundled_function
+
+from .packaging_states import PackagingJob, PackagingStates
+
+__all__ = ["ModelPackager"]
+
+_SINGLETON_ID = "CdkSagemakerPytorchModelPackager"
+
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MEMORY_MB = range(128, 10_241)
+_LONGEST_TIMEOUT = Duration.minutes(15)
+
+# What one connection to S3 brings in 15 minutes, with a margin: 85 MB/s by
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
+# The scan itself is several times as fast, see benchmarks/results/packaging.json.
+_FUNCTION_LIMIT = Size.gibibytes(64)
+
+# The image of processing jobs, and its Python.
+_JOB_FRAMEWORK_VERSION = "2.13"
+_JOB_PYTHON = "3.12"
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
+_LONGEST_JOB = Duration.days(7)
+
+
+@jsii.implements(iam.IGrantable)
+class ModelPackager(Construct):
+    """Packages models in the layout that the serving containers expect.
+
+    It costs nothing while idle. Its role may do nothing but log, until a bucket grants it access. A
+    processing job that packages a large model runs the same code under the same role.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    memory_size : int, optional
+        Memory in MB, and with it the share of a processor. Defaults to 1769: one whole processor.
+    timeout : Duration, optional
+        Defaults to 15 minutes, the longest that Lambda allows.
+    architecture : lambda_.Architecture, optional
+        Defaults to arm64.
+    reserved_concurrent_executions : int, optional
+        How many models are packaged at once at most; that many are kept free for it. Defaults to no limit
+        but the account's.
+    encryption_key : kms.IKey, optional
+        Key that encrypts what it writes (SSE-KMS). Defaults to the encryption of each bucket.
+    vpc : ec2.IVpc, optional
+        VPC in which it runs; S3, and for attached training jobs SageMaker, must be reachable from there.
+        Defaults to no VPC.
+    vpc_subnets : ec2.SubnetSelection, optional
+        Subnets of the VPC. Defaults to the private ones.
+    security_groups : sequence of ec2.ISecurityGroup, optional
+        Defaults to a new one in the VPC.
+    log_retention : logs.RetentionDays, optional
+        Defaults to three months. The log group goes with the stack.
+    log_encryption_key : kms.IKey, optional
+        Key of the log group. Defaults to a key of CloudWatch Logs.
+    function_limit : Size, optional
+        Largest model, as it lies in S3, that a state machine gives to the function; larger ones go to a
+        processing job. Defaults to 64 GiB.
+    processing_instance_type : str, optional
+        Instance type of processing jobs, with an x86 processor. Defaults to ``ml.m5.xlarge``.
+    processing_image : PyTorchImage, optional
+        Image of processing jobs, with Python 3.11 or newer and boto3. Defaults to AWS's training image of
+        PyTorch 2.13.
+    processing_max_run : Duration, optional
+        Longest run of a processing job. Defaults to one day.
+
+    Attributes
+    ----------
+    function : lambda_.Function
+        The function.
+    role : iam.Role
+        Role of the function and of processing jobs.
+    log_group : logs.LogGroup
+        Log group of the function.
+
+    Raises
+    ------
+    ConfigurationError
+        When a value is outside of what Lambda or SageMaker allow.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        memory_size: int = 1769,
+        timeout: Duration = _LONGEST_TIMEOUT,
+        architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
+        reserved_concurrent_executions: int | None = None,
+        encryption_key: kms.IKey | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        log_encryption_key: kms.IKey | None = None,
+        function_limit: Size | None = None,
+        processing_instance_type: str = "ml.m5.xlarge",
+        processing_image: PyTorchImage | None = None,
+        processing_max_run: Duration | None = None,
+    ) -> None:
+        processing_max_run = processing_max_run or Duration.days(1)
+        problems = Problems("ModelPackager")
+        problems.check(
+            memory_size in _MEMORY_MB, f"memory_size must be from 128 to 10240 MB, got {memory_size}"
+        )
+        problems.check(
+            1 <= timeout.to_seconds() <= _LONGEST_TIMEOUT.to_seconds(),
+            f"timeout must be from 1 second to 15 minutes, got {timeout.to_seconds()} seconds",
+        )
+        problems.check_at_least("reserved_concurrent_executions", reserved_concurrent_executions, 1)
+        problems.check(
+            vpc is not None or (vpc_subnets is None and not security_groups),
+            "vpc must be given with vpc_subnets and security_groups, got none",
+        )
+        problems.check_instance_type("processing_instance_type", processing_instance_type)
+        problems.check(
+            60 <= processing_max_run.to_seconds() <= _LONGEST_JOB.to_seconds(),
+            "processing_max_run must be from 1 minute to 7 days,"
+            f" got {processing_max_run.to_seconds()} seconds",
+        )
+        problems.raise_if_any()
+        super().__init__(scope, construct_id)
+        self.encryption_key = encryption_key
+        self._function_limit = function_limit or _FUNCTION_LIMIT
+        self._processing_instance_type = processing_instance_type
+        self._processing_image = processing_image or PyTorchImage.training(_JOB_FRAMEWORK_VERSION)
+        self._processing_max_run = processing_max_run
+        self._processing_job: PackagingJob | None = None
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=log_retention,
+            encryption_key=log_encryption_key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.role = new_function_role(
+            self,
+            "ServiceRole",
+            log_group=self.log_group,
+            in_vpc=vpc is not None,
+            further_services=["sagemaker.amazonaws.com"],
+        )
+        self.function = lambda_.Function(
+            self,
+            "Resource",
+            description="Puts inference code into model.tar.gz",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=architecture,
+            handler="index.handler",
+            code=bundled_function(self, "model_packager", architecture=architecture, python_version="3.13"),
+            memory_size=memory_size,
+            timeout=timeout,
+            role=self.role,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=list(security_groups) if security_groups else None,
+            log_group=self.log_group,
+        )
+        if encryption_key is not None:
+            encryption_key.grant_encrypt_decrypt(self.role)
+        self._network: dict[str, Any] | None = None
+        if vpc is not None:
+            chosen = vpc_subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+            self._network = {
+                "VpcConfig": {
+                    "SecurityGroupIds": [
+                        group.security_group_id for group in self.function.connections.security_groups
+                    ],
+                    "Subnets": vpc.select_subnets(**chosen._values).subnet_ids,
+                }
+            }
+
+    @classmethod
+    def of(cls, scope: Construct) -> "ModelPackager":
+        """Get the stack's own packager, made when it is first asked for.
+
+        Parameters
+        ----------
+        scope : Construct
+            Any construct of the stack.
+        """
+        stack = Stack.of(scope)
+        existing = stack.node.try_find_child(_SINGLETON_ID)
+        return existing if isinstance(existing, ModelPackager) else cls(stack, _SINGLETON_ID)
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The role of the function and of processing jobs."""
+        return self.role.grant_principal
+
+    def grant_output(self, bucket: s3.IBucket, object_key_pattern: str) -> None:
+        """Let the packager write below a prefix, and read what it wrote.
+
+        Parameters
+        ----------
+        bucket : s3.IBucket
+            Bucket of the packaged models.
+        object_key_pattern : str
+            Keys that it may write, for example ``models/*``.
+        """
+        bucket.grant_read(self, object_key_pattern)
+        bucket.grant_put(self, object_key_pattern)
+        iam.Grant.add_to_principal(
+            grantee=self,
+            actions=["s3:ListMultipartUploadParts"],
+            resource_arns=[bucket.arn_for_objects(object_key_pattern)],
+        )
+
+    def grant_read_output(self, grantee: iam.IGrantable, bucket: s3.IBucket, object_key_pattern: str) -> None:
+        """Let `grantee` read what the packager wrote.
+
+        Parameters
+        ----------
+        grantee : iam.IGrantable
+            Who reads, for example the role of a model.
+        bucket : s3.IBucket
+            Bucket of the packaged models.
+        object_key_pattern : str
+            Their keys, for example ``models/*``.
+        """
+        bucket.grant_read(grantee, object_key_pattern)
+        if self.encryption_key is not None:
+            self.encryption_key.grant_decrypt(grantee)
+
+    def event(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """Complete an event of the packager with what is set here for all of them.
+
+        Parameters
+        ----------
+        fields : Mapping of str to str
+            ``model_data``, ``source_code``, ``output`` and so on; see docs/architecture.md.
+        """
+        key = {} if self.encryption_key is None else {"kms_key_id": self.encryption_key.key_arn}
+        return {**fields, **key}
+
+    def package_states(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        event: Mapping[str, str],
+        job_name: str,
+        job_name_prefix: str,
+        model_arns: str | None,
+        submit_directory: str,
+    ) -> PackagingStates:
+        """Make the states that package a model; see `PackagingStates`.
+
+        Parameters
+        ----------
+        scope, construct_id
+            Where the states live.
+        event : Mapping of str to str
+            The event of the packager: texts, or JSONata in ``{% %}`` that reads variables only.
+        job_name : str
+            JSONata expression of a processing job's name.
+        job_name_prefix : str
+            What it begins with.
+        model_arns : str or None
+            ARN pattern of the models that the state machine may ask for their size; None for uncompressed
+            ones.
+        submit_directory : str
+            JSONata expression of where the code lies after packaging.
+        """
+        return PackagingStates(
+            scope,
+            construct_id,
+            function_arn=self.function.function_arn,
+            function_limit=self._function_limit,
+            job=self._job(),
+            job_name=job_name,
+            job_name_prefix=job_name_prefix,
+            event=self.event(event),
+            model_arns=model_arns,
+            submit_directory=submit_directory,
+        )
+
+    def _job(self) -> PackagingJob:
+        """Get what all processing jobs share; code and permissions are made when it is first asked for."""
+        if self._processing_job is None:
+            image = self._processing_image.bind(self, instance_type=self._processing_instance_type)
+            image.grant_pull(self.role)
+            grant_logs_and_metrics(self.role, self, "/aws/sagemaker/ProcessingJobs")
+            code = bundled_asset(
+                self,
+                "JobCode",
+                "model_packager",
+                architecture=lambda_.Architecture.X86_64,
+                python_version=_JOB_PYTHON,
+            )
+            code.bucket.grant_read(self.role, code.s3_object_key)
+            if self._network is not None:
+                grant_network_interfaces(self.role)
+            self._processing_job = PackagingJob(
+                image_uri=image.image_uri,
+                code_uri=code.s3_object_url,
+                role=self.role,
+                instance_type=self._processing_instance_type,
+                max_run=self._processing_max_run,
+                network=self._network,
+            )
+        return self._processing_job

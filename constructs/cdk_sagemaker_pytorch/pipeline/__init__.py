@@ -1,0 +1,1 @@
+"""Training and deployment as one state machine."""

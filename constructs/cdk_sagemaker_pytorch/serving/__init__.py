@@ -1,0 +1,1 @@
+"""Models and endpoints that CloudFormation knows."""

@@ -1,0 +1,209 @@
+"""A PyTorch model on SageMaker."""
+
+from collections.abc import Mapping
+
+import jsii
+from aws_cdk import Annotations, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
+from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
+from cdk_sagemaker_pytorch.packaging.model_data import ModelData
+from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
+from cdk_sagemaker_pytorch.packaging.packaged_model import package_at_deployment
+from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
+
+from .elastic_inference import check_accelerator
+from .inference_code import CODE_DIRECTORY, check_inference_code, serving_environment
+
+__all__ = ["PyTorchModel"]
+
+
+@jsii.implements(iam.IGrantable)
+class PyTorchModel(Construct):
+    """A model with its inference code: what `PyTorchModel(...)` does in the SageMaker Python SDK.
+
+    At deployment the model packager copies the model data, with the source code in the layout that
+    the version's container expects, to a bucket of the stack. Only model data in S3 without source
+    code is used where it lies.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    model_data : ModelData
+        The trained model.
+    framework_version : str or FrameworkVersion
+        PyTorch version of the serving container, for example ``"2.6"``.
+    source_code : SourceCode, optional
+        The inference script. Defaults to what `model_data` carries in ``code/``.
+    entry_point : str, optional
+        Name of the script in ``code/`` where no source code is given. Defaults to ``inference.py``.
+    instance_type : str, optional
+        Instance type that the container image is chosen for. Defaults to ``ml.m5.large``.
+    accelerator_type : str, optional
+        Elastic Inference accelerator that the image is chosen for. Defaults to none.
+    environment : Mapping of str to str, optional
+        Further environment variables of the container. Defaults to none.
+    model_server_workers : int, optional
+        Worker processes, each with a copy of the model. Defaults to the container's choice.
+    response_timeout : Duration, optional
+        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+    image : PyTorchImage, optional
+        Container image. Defaults to AWS's inference image of `framework_version`.
+    py_version : str, optional
+        Python of the image. Defaults to the newest that it comes with.
+    artifacts_bucket : s3.IBucket, optional
+        Where the packaged model goes. Defaults to a new `ArtifactsBucket`, if one is needed.
+    packager : ModelPackager, optional
+        Packages the model, if that is needed. Defaults to the stack's own.
+    role : iam.IRole, optional
+        Role of the container. Defaults to a new one, which may read the model.
+
+    Raises
+    ------
+    ConfigurationError
+        With everything that is wrong with the parameters.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model_data: ModelData,
+        framework_version: str | FrameworkVersion,
+        source_code: SourceCode | None = None,
+        entry_point: str = "inference.py",
+        instance_type: str = "ml.m5.large",
+        accelerator_type: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        model_server_workers: int | None = None,
+        response_timeout: Duration | None = None,
+        image: PyTorchImage | None = None,
+        py_version: str | None = None,
+        artifacts_bucket: s3.IBucket | None = None,
+        packager: ModelPackager | None = None,
+        role: iam.IRole | None = None,
+    ) -> None:
+        self.framework_version = FrameworkVersion.of(framework_version)
+        self.instance_type = instance_type
+        self.accelerator_type = accelerator_type
+        problems = Problems("PyTorchModel")
+        problems.check_instance_type("instance_type", instance_type)
+        problems.check_at_least("model_server_workers", model_server_workers, 1)
+        check_accelerator(problems, accelerator_type, self.framework_version)
+        check_inference_code(problems, source_code, self.framework_version)
+        problems.check(
+            model_data.compressed or source_code is None or self.framework_version.code_in_model_archive,
+            "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of"
+            f" its own, got uncompressed model data for {self.framework_version.full}",
+        )
+        problems.raise_if_any()
+
+        super().__init__(scope, construct_id)
+        self.role = role or new_container_role(self, "Role")
+        self.image = image or PyTorchImage.inference(
+            self.framework_version, py_version=py_version, accelerator_type=accelerator_type
+        )
+        image_config = self.image.bind(self, instance_type=instance_type)
+        image_config.grant_pull(self.role)
+        grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
+
+        location = model_data.bind(self)
+        submit_directory = CODE_DIRECTORY
+        environment = dict(environment or {})
+        fields = {"framework_version": self.framework_version.full}
+        has_handlers = False
+        if source_code is not None:
+            archive = source_code.bind_inference(
+                self, "SourceCode", with_handlers=self.framework_version.ships_handlers
+            )
+            annotate_inference_script(
+                self,
+                source_code,
+                framework_version=self.framework_version,
+                accelerator_type=accelerator_type,
+                py_version=py_version,
+            )
+            has_handlers = archive.has_handlers
+            entry_point = archive.entry_point
+            fields |= {"source_code": archive.s3_uri, "entry_point": entry_point}
+        # Hosting asks for archives that end in .tar.gz.
+        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        if source_code is None and location.s3_uri is not None and is_hosted:
+            self.model_data_url = location.s3_uri
+            location.grant_read(self.role)
+        else:
+            packager = packager or ModelPackager.of(self)
+            if source_code is not None:
+                archive.grant_read(packager)
+            packaged = package_at_deployment(
+                self,
+                packager=packager,
+                location=location,
+                compressed=model_data.compressed,
+                fields=fields,
+                reader=self.role,
+                artifacts_bucket=artifacts_bucket,
+            )
+            self.model_data_url = packaged.model_data_url
+            submit_directory = packaged.submit_directory
+            if location.code_key_pattern is not None:
+                # The URL stays when the code changes: this makes it another model all the same.
+                environment["CDK_SAGEMAKER_PYTORCH_PACKAGED"] = packaged.digest
+
+        if (
+            self.framework_version.model_server == "ray"
+            and not has_handlers
+            and "SM_RAYSERVE_APP" not in environment
+        ):
+            Annotations.of(self).add_warning_v2(
+                "cdk-sagemaker-pytorch:Model.noRayApplication",
+                "handler functions run on Ray Serve only with the adapter that ships with source_code:"
+                " give source_code, or name an application with environment SM_RAYSERVE_APP or in the"
+                " model's config.yaml",
+            )
+        resource = sagemaker.CfnModel(
+            self,
+            "Resource",
+            execution_role_arn=self.role.role_arn,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=image_config.image_uri,
+                model_data_url=self.model_data_url if model_data.compressed else None,
+                model_data_source=None if model_data.compressed else _uncompressed(self.model_data_url),
+                environment={
+                    **serving_environment(
+                        self.framework_version,
+                        entry_point=entry_point,
+                        has_handlers=has_handlers,
+                        submit_directory=submit_directory,
+                        region=Stack.of(self).region,
+                        model_server_workers=model_server_workers,
+                        response_timeout=response_timeout,
+                    ),
+                    **environment,
+                },
+            ),
+        )
+        resource.node.add_dependency(self.role)
+        self.model_name = resource.attr_model_name
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The container's role: grant it what the handlers need besides the model."""
+        return self.role.grant_principal
+
+
+def _uncompressed(uri: str) -> sagemaker.CfnModel.ModelDataSourceProperty:
+    return sagemaker.CfnModel.ModelDataSourceProperty(
+        s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+            compression_type="None", s3_data_type="S3Prefix", s3_uri=uri
+        )
+    )

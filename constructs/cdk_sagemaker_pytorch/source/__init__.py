@@ -1,0 +1,1 @@
+"""Source code, from a directory to an asset."""

@@ -1,0 +1,1 @@
+"""States of Step Functions: expressions, names, and tasks with their permissions and retries."""
