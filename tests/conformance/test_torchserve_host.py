@@ -119,7 +119,7 @@ def test_fails_when_the_model_does_not_load(model: Path, serve: Callable[..., di
 TORCHSERVE = """
 import http.client, json, os, subprocess, sys
 from pathlib import Path
-from cdk_sagemaker_pytorch.local import torchserve_host
+from cdk_sagemaker_pytorch.local.serving import torchserve_host
 from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 model_dir, work_dir = map(Path, sys.argv[1:3])

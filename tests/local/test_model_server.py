@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from cdk_sagemaker_pytorch.local import model_server
+from cdk_sagemaker_pytorch.local.serving import model_server
 from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
 
 pytestmark = pytest.mark.local

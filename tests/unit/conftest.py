@@ -23,6 +23,12 @@ def app(tmp_path: Path) -> App:
 
 
 @pytest.fixture
+def another_stack() -> Stack:
+    """A stack of the same name, in an app of its own: the same app after a change."""
+    return Stack(App(context=CONTEXT), "Stack")
+
+
+@pytest.fixture
 def stack(app: App) -> Stack:
     return Stack(app, "Stack")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch import archive_cache, source_archive
+from cdk_sagemaker_pytorch.source import archive_cache, source_archive
 from cdk_sagemaker_pytorch.source.archive_cache import CACHE_VARIABLE, archive_key, file_states, pack
 
 Pack = Callable[[], tuple[bytes, str]]

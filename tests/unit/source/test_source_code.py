@@ -9,7 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_sagemaker_pytorch import ConfigurationError, SourceCode, archive_cache
+from cdk_sagemaker_pytorch import ConfigurationError, SourceCode
+from cdk_sagemaker_pytorch.source import archive_cache
 from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceArchive
 
 

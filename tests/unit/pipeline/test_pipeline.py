@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -19,8 +19,6 @@ from cdk_sagemaker_pytorch import (
     SourceCode,
 )
 from cdk_sagemaker_pytorch.states.names import version_prefix
-
-from .conftest import CONTEXT
 
 States = Callable[[], dict[str, Any]]
 Statements = Callable[[str], list[dict[str, Any]]]
@@ -322,7 +320,7 @@ def test_the_endpoint_can_be_retained_with_what_it_needs(
 
 
 def test_a_renamed_construct_leaves_what_belongs_to_the_endpoint_as_it_is(
-    stack: Stack, inference_code: SourceCode, app: App
+    stack: Stack, another_stack: Stack, inference_code: SourceCode
 ) -> None:
     def belongings(stack: Stack, scope: Construct, name: str) -> dict[str, Any]:
         job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
@@ -334,8 +332,7 @@ def test_a_renamed_construct_leaves_what_belongs_to_the_endpoint_as_it_is(
         return {name: r for name, r in resources.items() if name.startswith("PyTorchEndpointdigits")}
 
     before = belongings(stack, stack, "Pipeline")
-    other = Stack(App(context=CONTEXT), "Stack")
-    after = belongings(other, Construct(other, "Moved"), "Renamed")
+    after = belongings(another_stack, Construct(another_stack, "Moved"), "Renamed")
     assert before == after
     assert {resource["Type"] for resource in before.values()} == {
         "AWS::IAM::Role",
@@ -347,19 +344,18 @@ def test_a_renamed_construct_leaves_what_belongs_to_the_endpoint_as_it_is(
 
 
 def test_a_changed_removal_policy_changes_no_resource_but_policies(
-    stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
+    stack: Stack, another_stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
 ) -> None:
     make_pipeline()
-    other = Stack(App(context=CONTEXT), "Stack")
-    job = PyTorchTrainingJob(other, "Training", framework_version="2.13")
+    job = PyTorchTrainingJob(another_stack, "Training", framework_version="2.13")
     PyTorchPipeline(
-        other,
+        another_stack,
         "Pipeline",
         training_job=job,
         source_code=inference_code,
         removal_policy=RemovalPolicy.RETAIN,
     )
-    before, after = (Template.from_stack(s).to_json()["Resources"] for s in (stack, other))
+    before, after = (Template.from_stack(s).to_json()["Resources"] for s in (stack, another_stack))
     assert before.keys() == after.keys()
     for name, resource in before.items():
         if resource["Type"] == "Custom::PyTorchEndpoint":

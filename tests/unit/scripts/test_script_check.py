@@ -14,7 +14,7 @@ from cdk_sagemaker_pytorch.scripts.script_check import Finding, check_inference_
 from cdk_sagemaker_pytorch.scripts.script_check.__main__ import main
 
 CORPUS = Path(__file__).parent / "script_corpus"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def scripts(half: str) -> list[Any]:

@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.assertions import Template
 
 from cdk_sagemaker_pytorch import ModelPackager, PyTorchImage
-from cdk_sagemaker_pytorch.local import jsonata
+from cdk_sagemaker_pytorch.local.step_functions import jsonata
 
 States = Callable[[], dict[str, Any]]
 Statements = Callable[[str], list[dict[str, Any]]]

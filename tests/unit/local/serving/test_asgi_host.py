@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from cdk_sagemaker_pytorch.local import asgi_host
+from cdk_sagemaker_pytorch.local.serving import asgi_host
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
 LIMIT_SECONDS = 20.0

@@ -16,7 +16,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 # In Lambda the asset's root is on the path.
-sys.path.insert(0, str(Path(__file__).parents[3] / "lambda_assets" / "model_packager"))
+sys.path.insert(0, str(Path(__file__).parents[4] / "lambda_assets" / "model_packager"))
 
 BUCKET = "models"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-CODE = Path(__file__).parents[3] / "lambda_assets" / "endpoint_cleanup"
+CODE = Path(__file__).parents[4] / "lambda_assets" / "endpoint_cleanup"
 
 
 @pytest.fixture(autouse=True)
