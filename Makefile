@@ -33,9 +33,10 @@ explore: setup ## Look for new failing examples of the property tests
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile --timeout 1800 \
 		$$(grep -rlE "@given" tests/assets tests/unit)
 
-check: setup ## Check format, lint and types
+check: setup ## Check format, lint, import rules and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	PYTHONPATH=constructs $(BIN)/lint-imports
 	$(BIN)/mypy
 	@for root in lambda_assets/* training_assets inference_assets; do \
 		MYPYPATH=$$root $(BIN)/mypy $$root || exit 1; \

@@ -10,7 +10,7 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
-from .resource_types import Created, ResourceError, ResourceRequest, changed
+from .resource_type import Created, ResourceError, ResourceRequest, ResourceType, changed
 
 RESPONSE_PATH = "/_local/cloudformation-response/"
 _DEFAULT_TIMEOUT_SECONDS = 3600
@@ -41,8 +41,10 @@ def receive_answer(token: str, body: bytes) -> bool:
         return True
 
 
-class CustomResource:
-    """`Custom::*` and `AWS::CloudFormation::CustomResource`."""
+class CustomResource(ResourceType):
+    """`AWS::CloudFormation::CustomResource`, and `Custom::*`, which are found as that."""
+
+    type_name = "AWS::CloudFormation::CustomResource"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""

@@ -8,11 +8,13 @@ from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local.base.server_state import client
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .resource_type import Created, ResourceRequest, ResourceType, changed, ignoring
 
 
-class Role:
+class Role(ResourceType):
     """`AWS::IAM::Role`."""
+
+    type_name = "AWS::IAM::Role"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -71,8 +73,10 @@ class Role:
             iam.attach_role_policy(RoleName=name, PolicyArn=arn)
 
 
-class InlinePolicy:
+class InlinePolicy(ResourceType):
     """`AWS::IAM::Policy`; on roles."""
+
+    type_name = "AWS::IAM::Policy"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -106,12 +110,10 @@ class InlinePolicy:
             client("iam").delete_role_policy(RoleName=role, PolicyName=policy)
 
 
-class ManagedPolicy:
+class ManagedPolicy(ResourceType):
     """`AWS::IAM::ManagedPolicy`; on roles."""
 
-    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-        """See `ResourceType`."""
-        return True
+    type_name = "AWS::IAM::ManagedPolicy"
 
     def create(self, request: ResourceRequest) -> Created:
         """See `ResourceType`."""
@@ -126,10 +128,6 @@ class ManagedPolicy:
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return Created(arn, {"PolicyArn": arn})
 
-    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
-        """See `ResourceType`; never asked, as every change is a replacement."""
-        return Created(physical_id, {"PolicyArn": physical_id})
-
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
         iam = client("iam")
@@ -138,10 +136,3 @@ class ManagedPolicy:
                 iam.detach_role_policy(RoleName=role, PolicyArn=physical_id)
         with ignoring("NoSuchEntity"):
             iam.delete_policy(PolicyArn=physical_id)
-
-
-IAM_TYPES: dict[str, ResourceType] = {
-    "AWS::IAM::Role": Role(),
-    "AWS::IAM::Policy": InlinePolicy(),
-    "AWS::IAM::ManagedPolicy": ManagedPolicy(),
-}

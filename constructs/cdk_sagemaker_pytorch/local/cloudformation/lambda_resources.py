@@ -10,7 +10,7 @@ from moto.awslambda.utils import get_backend
 
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .resource_type import Created, ResourceRequest, ResourceType, changed, ignoring
 
 # Properties that CreateFunction and UpdateFunctionConfiguration take as they are.
 _CONFIGURATION = (
@@ -25,8 +25,10 @@ _CONFIGURATION = (
 )
 
 
-class Function:
+class Function(ResourceType):
     """`AWS::Lambda::Function`."""
+
+    type_name = "AWS::Lambda::Function"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -69,22 +71,16 @@ class Function:
         return Created(name, {"Arn": str(function.function_arn)})
 
 
-class Permission:
+class Permission(ResourceType):
     """`AWS::Lambda::Permission`; every change makes a new one."""
 
-    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-        """See `ResourceType`."""
-        return True
+    type_name = "AWS::Lambda::Permission"
 
     def create(self, request: ResourceRequest) -> Created:
         """See `ResourceType`."""
         statement_id = request.generated_name(100)
         client("lambda").add_permission(StatementId=statement_id, **request.properties)
         return Created(statement_id, {"Id": statement_id})
-
-    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
-        """See `ResourceType`; never asked, as every change is a replacement."""
-        return Created(physical_id, {"Id": physical_id})
 
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
@@ -93,8 +89,10 @@ class Permission:
             client("lambda").remove_permission(FunctionName=function, StatementId=physical_id)
 
 
-class StateMachine:
+class StateMachine(ResourceType):
     """`AWS::StepFunctions::StateMachine`."""
+
+    type_name = "AWS::StepFunctions::StateMachine"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -184,9 +182,3 @@ def send(event, context, responseStatus, responseData, physicalResourceId=None, 
     )
     urllib.request.urlopen(request)
 """
-
-LAMBDA_TYPES: dict[str, ResourceType] = {
-    "AWS::Lambda::Function": Function(),
-    "AWS::Lambda::Permission": Permission(),
-    "AWS::StepFunctions::StateMachine": StateMachine(),
-}

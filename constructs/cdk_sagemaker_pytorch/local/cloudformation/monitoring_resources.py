@@ -5,11 +5,13 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .resource_type import Created, ResourceRequest, ResourceType, changed, ignoring
 
 
-class LogGroup:
+class LogGroup(ResourceType):
     """`AWS::Logs::LogGroup`."""
+
+    type_name = "AWS::Logs::LogGroup"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -38,8 +40,10 @@ class LogGroup:
         )
 
 
-class Alarm:
+class Alarm(ResourceType):
     """`AWS::CloudWatch::Alarm`; its properties are the parameters of PutMetricAlarm."""
+
+    type_name = "AWS::CloudWatch::Alarm"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -64,9 +68,3 @@ class Alarm:
         return Created(
             name, {"Arn": f"arn:aws:cloudwatch:{settings().region}:{settings().account}:alarm:{name}"}
         )
-
-
-MONITORING_TYPES: dict[str, ResourceType] = {
-    "AWS::Logs::LogGroup": LogGroup(),
-    "AWS::CloudWatch::Alarm": Alarm(),
-}

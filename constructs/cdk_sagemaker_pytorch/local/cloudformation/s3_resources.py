@@ -6,14 +6,16 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
-from .resource_types import Created, ResourceRequest, ResourceType, changed, ignoring
+from .resource_type import Created, ResourceRequest, ResourceType, changed, ignoring
 
 #: Tag that the CDK puts on a bucket whose objects go with it. Its own function for that is a Node program.
 _AUTO_DELETE_TAG = {"Key": "aws-cdk:auto-delete-objects", "Value": "true"}
 
 
-class Bucket:
+class Bucket(ResourceType):
     """`AWS::S3::Bucket`: name, tags, versioning, encryption and public access block, nothing else."""
+
+    type_name = "AWS::S3::Bucket"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -72,8 +74,10 @@ class Bucket:
                 s3.delete_object(Bucket=name, Key=item["Key"], VersionId=item["VersionId"])
 
 
-class BucketPolicy:
+class BucketPolicy(ResourceType):
     """`AWS::S3::BucketPolicy`."""
+
+    type_name = "AWS::S3::BucketPolicy"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -94,9 +98,3 @@ class BucketPolicy:
         """See `ResourceType`."""
         with ignoring("NoSuchBucket"):
             client("s3").delete_bucket_policy(Bucket=physical_id)
-
-
-S3_TYPES: dict[str, ResourceType] = {
-    "AWS::S3::Bucket": Bucket(),
-    "AWS::S3::BucketPolicy": BucketPolicy(),
-}

@@ -6,18 +6,16 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.local.base.server_state import client
 
-from .resource_types import Created, ResourceError, ResourceRequest, ResourceType, changed, ignoring
+from .resource_type import Created, ResourceError, ResourceRequest, ResourceType, changed, ignoring
 
 _POLL_SECONDS = 0.2
 _MAX_NAME_LENGTH = 63
 
 
-class Model:
+class Model(ResourceType):
     """`AWS::SageMaker::Model`; every change makes a new one."""
 
-    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-        """See `ResourceType`."""
-        return True
+    type_name = "AWS::SageMaker::Model"
 
     def create(self, request: ResourceRequest) -> Created:
         """See `ResourceType`."""
@@ -25,22 +23,16 @@ class Model:
         arn = client("sagemaker").create_model(**_parameters(request, ModelName=name))["ModelArn"]
         return Created(arn, {"ModelName": name})
 
-    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
-        """See `ResourceType`; never asked, as every change is a replacement."""
-        return Created(physical_id, {"ModelName": _name(physical_id)})
-
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
         with ignoring("ValidationException"):
             client("sagemaker").delete_model(ModelName=_name(physical_id))
 
 
-class EndpointConfig:
+class EndpointConfig(ResourceType):
     """`AWS::SageMaker::EndpointConfig`; every change makes a new one."""
 
-    def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-        """See `ResourceType`."""
-        return True
+    type_name = "AWS::SageMaker::EndpointConfig"
 
     def create(self, request: ResourceRequest) -> Created:
         """See `ResourceType`."""
@@ -49,18 +41,16 @@ class EndpointConfig:
         arn = client("sagemaker").create_endpoint_config(**parameters)["EndpointConfigArn"]
         return Created(arn, {"EndpointConfigName": name})
 
-    def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
-        """See `ResourceType`; never asked, as every change is a replacement."""
-        return Created(physical_id, {"EndpointConfigName": _name(physical_id)})
-
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
         with ignoring("ValidationException"):
             client("sagemaker").delete_endpoint_config(EndpointConfigName=_name(physical_id))
 
 
-class Endpoint:
+class Endpoint(ResourceType):
     """`AWS::SageMaker::Endpoint`: made and changed when it is in service."""
+
+    type_name = "AWS::SageMaker::Endpoint"
 
     def needs_replacement(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """See `ResourceType`."""
@@ -129,10 +119,3 @@ def _numbers(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _name(arn: str) -> str:
     return arn.split("/")[-1]
-
-
-SAGEMAKER_TYPES: dict[str, ResourceType] = {
-    "AWS::SageMaker::Model": Model(),
-    "AWS::SageMaker::EndpointConfig": EndpointConfig(),
-    "AWS::SageMaker::Endpoint": Endpoint(),
-}

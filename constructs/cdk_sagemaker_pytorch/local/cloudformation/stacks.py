@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
-from .resource_types import ResourceError, ResourceRequest, resource_type
+from .resource_type import ResourceError, ResourceRequest
+from .resource_types import resource_type
 from .templates import Template, TemplateError, load_template
 
 _PATIENCE_SECONDS = 10.0
