@@ -8,7 +8,7 @@ import pytest
 from serving import workers
 from serving.workers import Workers
 
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 120
 
 
 def raise_(error):

@@ -208,13 +208,13 @@ def test_asgi_starts_over_when_a_script_does_not_come_back(model_folder: ModelFo
     server = ModelServer(
         "asgi",
         model_folder({"inference.py": script}),
-        environment={"SAGEMAKER_MODEL_SERVER_TIMEOUT": "1"},
+        environment={"SAGEMAKER_MODEL_SERVER_TIMEOUT": "5"},
         log_path=tmp_path / "asgi.log",
     )
     with server:
         assert predict(server, "[0]") == (500, "predict_fn raised SystemExit: None")
         assert predict(server, "[1, 2]") == (200, "13")
-        assert predict(server, "[]") == (504, "no answer within 1 s")
+        assert predict(server, "[]") == (504, "no answer within 5 s")
         until(lambda: not server.ping())
         until(server.ping)
         assert predict(server, "[1, 2]") == (200, "13")

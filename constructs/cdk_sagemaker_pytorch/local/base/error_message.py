@@ -28,23 +28,27 @@ def error_message(lines: Iterable[str]) -> str:
         The output, or its last part.
     """
     output = _workers_own(lines)
-    starts = [number for number, line in enumerate(output) if _TRACEBACK.fullmatch(line.strip())]
+    starts = [number for number, (_, text) in enumerate(output) if _TRACEBACK.fullmatch(text.strip())]
     for start in reversed(starts):
-        message = _exception_lines(output[start + 1 :])
+        worker = output[start][0]
+        message = _exception_lines([text for who, text in output[start + 1 :] if who == worker])
         if message and not message[0].startswith(_LAUNCHER_ERROR):
             return "\n".join(message)
-    return "\n".join(output[-_LINES_WITHOUT_TRACEBACK:]).strip()
+    return "\n".join(text for _, text in output[-_LINES_WITHOUT_TRACEBACK:]).strip()
 
 
-def _workers_own(lines: Iterable[str]) -> list[str]:
+def _workers_own(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each line with what tells its worker: the lines of several come in any order."""
     output = []
     for line in lines:
-        plain = _PREFIX.sub("", _TERMINAL_COLOUR.sub("", line))
-        record = _TORCHSERVE_RECORD.match(plain)
+        plain = _TERMINAL_COLOUR.sub("", line)
+        prefix = _PREFIX.match(plain)
+        text = plain[prefix.end() :] if prefix else plain
+        record = _TORCHSERVE_RECORD.match(text)
         if record is None:
-            output.append(plain)
+            output.append((prefix[0] if prefix else "", text))
         elif record["logger"] == "MODEL_LOG":
-            output.append(record["text"])
+            output.append(("MODEL_LOG", record["text"]))
     return output
 
 

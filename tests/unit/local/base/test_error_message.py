@@ -44,3 +44,10 @@ def test_what_torchserve_logs_between_the_lines_of_a_traceback_is_dropped() -> N
     own = "2026-01-01T00:00:00,1 [WARN ] W-9000-model_1.0 org.pytorch.serve.wlm.Batch - Load model failed"
     lines = [line for text in [*TRACEBACK, "KeyError: 'bias'"] for line in (record + text, own)]
     assert error_message(lines) == "KeyError: 'bias'"
+
+
+def test_what_other_processes_print_in_between_is_no_part_of_the_exception() -> None:
+    failing, other = "(ServeReplica pid=7) ", "(ServeController pid=8) "
+    own = [failing + line for line in [*TRACEBACK, "ValueError: boom", "  in two lines"]]
+    lines = [part for line in own for part in (line, other + "still waiting", "Deploying failed")]
+    assert error_message(lines) == "ValueError: boom\n  in two lines"
