@@ -58,7 +58,7 @@ def test_each_planted_mistake_is_found_at_its_line(path: Path) -> None:
 
 
 def test_every_kind_of_finding_is_planted_somewhere() -> None:
-    sources = ROOT.glob("constructs/cdk_sagemaker_pytorch/script_check/*.py")
+    sources = ROOT.glob("constructs/cdk_sagemaker_pytorch/scripts/script_check/*.py")
     kinds = {
         kind
         for path in sources
