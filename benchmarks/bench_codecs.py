@@ -20,7 +20,7 @@ import orjson
 from recording import record
 from sagemaker_inference import decoder, encoder
 from serving import codecs
-from serving.content_types import CSV, JSON, NPY
+from serving.codecs import CSV, JSON, NPY
 
 RESULTS = Path(__file__).parent / "results" / "codecs.json"
 COLUMNS = 784

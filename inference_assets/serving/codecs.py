@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Union
 
 import numpy as np
 
-from .content_types import CSV, JSON, NPY, SUPPORTED, content_type_of, negotiate
+from .content_types import content_type_of, negotiate
 from .decimal_tables import LEAST_BYTES, NUMBER_PATTERN, read_table
 from .decimals import format_float32
 from .errors import (
@@ -99,9 +99,9 @@ def decode(body: Body, content_type: str | None, limits: Limits = DEFAULT_LIMITS
     MalformedBodyError
         The body is not what the content type says, is empty, or is beyond `limits`. Status 400.
     """
-    media_type = content_type_of(content_type)
-    decoder = _DECODERS.get(media_type.name)
-    if decoder is None:
+    media_type = content_type_of(content_type, SUPPORTED)
+    codec = CODECS.get(media_type.name)
+    if codec is None:
         raise UnsupportedContentTypeError(
             f"content type must be one of {', '.join(SUPPORTED)}, got {content_type!r}"
         )
@@ -110,7 +110,7 @@ def decode(body: Body, content_type: str | None, limits: Limits = DEFAULT_LIMITS
         raise UnsupportedContentTypeError(f"charset of {media_type.name} must be utf-8, got {charset!r}")
     if len(body) > limits.max_bytes:
         raise BodyTooLargeError(f"the body must have at most {limits.max_bytes} bytes, got {len(body)}")
-    array = decoder(body, limits)
+    array = codec.decode(body, limits)
     if array.ndim > limits.max_dimensions:
         raise MalformedBodyError(
             f"the array must have at most {limits.max_dimensions} dimensions, got {array.ndim}"
@@ -154,9 +154,9 @@ def encode(array: Array, accept: str | None, limits: Limits = DEFAULT_LIMITS) ->
         raise PredictionEncodingError(
             f"the prediction must be a tensor or an array of numbers, got {array.dtype}: write an output_fn"
         )
-    offered = SUPPORTED if array.ndim <= 2 else (JSON, NPY)
+    offered = [codec.name for codec in CODECS.values() if array.ndim <= codec.most_dimensions]
     content_type = negotiate(accept, offered)
-    return _ENCODERS[content_type](array, limits), content_type
+    return CODECS[content_type].encode(array, limits), content_type
 
 
 # ------------------------------------------------------------------------------------------------- numbers
@@ -342,13 +342,43 @@ def _encode_npy(array: Array, limits: Limits) -> bytes:
     )
 
 
-_DECODERS: dict[str, Callable[[Body, Limits], Array]] = {
-    JSON: _decode_json,
-    CSV: _decode_csv,
-    NPY: _decode_npy,
+# --------------------------------------------------------------------------------------------------- table
+
+JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
+
+
+class Codec(NamedTuple):
+    """How arrays travel in one content type.
+
+    Parameters
+    ----------
+    name
+        The content type.
+    decode, encode
+        Read a body within limits, and write an array.
+    is_text
+        Whether functions of a script get the body as text, as AWS's toolkit hands it to them.
+    keeps_dtype
+        Whether an array arrives in the dtype that it was sent in; else the default input_fn makes it float32.
+    most_dimensions
+        Of an array that it can carry.
+    """
+
+    name: str
+    decode: Callable[[Body, Limits], Array]
+    encode: Callable[[Array, Limits], bytes]
+    is_text: bool
+    keeps_dtype: bool
+    most_dimensions: float
+
+
+#: All content types; the first answers a caller that accepts anything.
+CODECS = {
+    codec.name: codec
+    for codec in (
+        Codec(JSON, _decode_json, _encode_json, is_text=True, keeps_dtype=False, most_dimensions=math.inf),
+        Codec(CSV, _decode_csv, _encode_csv, is_text=True, keeps_dtype=False, most_dimensions=2),
+        Codec(NPY, _decode_npy, _encode_npy, is_text=False, keeps_dtype=True, most_dimensions=math.inf),
+    )
 }
-_ENCODERS: dict[str, Callable[[Array, Limits], bytes]] = {
-    JSON: _encode_json,
-    CSV: _encode_csv,
-    NPY: _encode_npy,
-}
+SUPPORTED = tuple(CODECS)

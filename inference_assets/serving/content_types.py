@@ -8,13 +8,6 @@ from typing import NamedTuple, Sequence
 
 from .errors import NotAcceptableError, UnsupportedContentTypeError
 
-JSON = "application/json"
-CSV = "text/csv"
-NPY = "application/x-npy"
-
-#: What the default handlers read and write; the first answers a caller that accepts anything.
-SUPPORTED = (JSON, CSV, NPY)
-
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*(;.*)?$", re.DOTALL)
 _PARAMETER = re.compile(rf';\s*(?:({_WORD})=(?:({_WORD})|"((?:[^"\\]|\\.)*)")\s*)?', re.DOTALL)
@@ -63,8 +56,15 @@ def parse_media_type(text: str) -> MediaType | None:
 
 
 @lru_cache(maxsize=128)
-def content_type_of(header: str | None) -> MediaType:
+def content_type_of(header: str | None, supported: tuple[str, ...]) -> MediaType:
     """Read a Content-Type header.
+
+    Parameters
+    ----------
+    header
+        The header.
+    supported
+        The media types that a missing one could have been, for the error.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def content_type_of(header: str | None) -> MediaType:
     media_type = parse_media_type(header or "")
     if media_type is None:
         raise UnsupportedContentTypeError(
-            f"content type must be one of {', '.join(SUPPORTED)}, got {header or 'none'!r}"
+            f"content type must be one of {', '.join(supported)}, got {header or 'none'!r}"
         )
     return media_type
 
@@ -92,7 +92,7 @@ def _ranges(accept: str | None) -> list[_Range]:
     return ranges
 
 
-def negotiate(accept: str | None, offered: Sequence[str] = SUPPORTED) -> str:
+def negotiate(accept: str | None, offered: Sequence[str]) -> str:
     """Choose the media type of the answer.
 
     Parameters
@@ -125,11 +125,11 @@ def negotiate(accept: str | None, offered: Sequence[str] = SUPPORTED) -> str:
     return best
 
 
-def preferred(accept: str | None) -> str:
+def preferred(accept: str | None, offered: Sequence[str]) -> str:
     """Tell a user's own output_fn which one media type the caller wants most.
 
     A single media type is handed on as the caller sent it. Where the caller likes a wildcard best, the answer
-    is one of `SUPPORTED`.
+    is one of those offered.
     """
     ranges = _ranges(accept)
     if len(ranges) == 1 and "*" not in ranges[0].name and ranges[0].quality == 1:
@@ -137,4 +137,4 @@ def preferred(accept: str | None) -> str:
     best = max(ranges, key=lambda item: item.quality, default=None)
     if best is None or best.quality == 0:
         raise NotAcceptableError(f"accept must name a media type, got {accept!r}")
-    return negotiate(accept) if "*" in best.name else best.name
+    return negotiate(accept, offered) if "*" in best.name else best.name

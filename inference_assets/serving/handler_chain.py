@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from .content_types import CSV, JSON, preferred
+from .codecs import CODECS, SUPPORTED
+from .content_types import preferred
 from .entry_point import Handler, exits_are_failures, load_entry_point, resolve_handlers
 from .errors import MalformedBodyError, PredictionEncodingError, RequestError
 
@@ -223,13 +224,14 @@ class _Call:
 
     def accept(self) -> str:
         """Return the one media type that functions of a script are told."""
-        return preferred(self.request.accept)
+        return preferred(self.request.accept, SUPPORTED)
 
     def body(self, *, own: bool) -> tuple[Any, str | None]:
-        """Return the body and its content type; a script's own function gets JSON and CSV as text."""
+        """Return the body and its content type; a script's own function gets some as text, see `Codec`."""
         body, content_type = self.request.body, self.request.content_type
-        # AWS's toolkit does so for exactly these two, and scripts rely on it.
-        if own and content_type in (JSON, CSV) and not isinstance(body, str):
+        # As AWS's toolkit does, where the header is the media type alone; scripts rely on it.
+        codec = CODECS.get(content_type or "")
+        if own and codec is not None and codec.is_text and not isinstance(body, str):
             try:
                 body = body.decode("utf-8")
             except UnicodeDecodeError as error:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from .bundled_model import load_bundled_model
-from .codecs import Limits, decode, encode
-from .content_types import JSON, NPY, content_type_of, negotiate
+from .codecs import CODECS, JSON, SUPPORTED, Limits, decode, encode
+from .content_types import content_type_of, negotiate
 from .errors import PredictionEncodingError
 
 _LIMITS = Limits.from_environment()
@@ -90,7 +90,7 @@ def input_fn(request_body: bytes | bytearray | str, request_content_type: str) -
         The body cannot be read, see `codecs.decode`.
     """
     array = decode(request_body, request_content_type, _LIMITS)
-    if content_type_of(request_content_type).name != NPY:
+    if not CODECS[content_type_of(request_content_type, SUPPORTED).name].keeps_dtype:
         array = array.astype(np.float32)
     elif array.dtype.kind == "u" and array.dtype.itemsize > 1:
         # torch has no arithmetic for unsigned integers of more than eight bits.

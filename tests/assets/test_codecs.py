@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from serving.codecs import Limits, decode, encode
-from serving.content_types import CSV, JSON, NPY, SUPPORTED
+from serving.codecs import CSV, JSON, NPY, SUPPORTED, Limits, decode, encode
 from serving.errors import (
     BodyTooLargeError,
     MalformedBodyError,

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import codecs, decimal_tables
-from serving.codecs import Limits, decode
-from serving.content_types import CSV
+from serving.codecs import CSV, Limits, decode
 from serving.decimal_tables import read_table
 from serving.errors import MalformedBodyError
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import codecs, nested_lists
-from serving.codecs import Limits, decode
-from serving.content_types import JSON
+from serving.codecs import JSON, Limits, decode
 from serving.errors import MalformedBodyError
 from serving.nested_lists import read_long_lists
 

@@ -304,6 +304,10 @@ def test_retained_and_unknown_resources(
     assert len(alarms) == 1
     warning = f"Fleet of stack {name} is a AWS::Example::Fleet, which the local AWS does not simulate"
     wait_for(lambda: warning in (aws.logs_directory / "server.log").read_text())
+    events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    assert [e["LogicalResourceId"] for e in events if warning in e.get("ResourceStatusReason", "")] == [
+        "Fleet"
+    ]
     delete()
     assert f"{name}-kept" in str(aws.client("s3").list_buckets()["Buckets"])
 

@@ -7,12 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .base.errors import CdkError, LocalAwsError
+    from .base.errors import CdkError, LocalAwsError, LocalAwsWarning
     from .server.local_aws import LocalAws
 
-__all__ = ["CdkError", "LocalAws", "LocalAwsError"]
+__all__ = ["CdkError", "LocalAws", "LocalAwsError", "LocalAwsWarning"]
 
-_MODULE_OF = {"CdkError": "base.errors", "LocalAws": "server.local_aws", "LocalAwsError": "base.errors"}
+_MODULE_OF = {
+    "CdkError": "base.errors",
+    "LocalAws": "server.local_aws",
+    "LocalAwsError": "base.errors",
+    "LocalAwsWarning": "base.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             region=arguments.region,
             account=arguments.account,
             enforce_iam=not arguments.no_iam,
+            on_warning=lambda text: print(f"warning: {text}", file=sys.stderr, flush=True),  # noqa: T201
         ) as aws:
             # Of a real account: a profile would win over the keys, and they have no token.
             print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")  # noqa: T201

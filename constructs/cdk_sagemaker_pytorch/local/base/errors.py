@@ -7,6 +7,10 @@ class LocalAwsError(RuntimeError):
     """The local AWS cannot start or do what was asked."""
 
 
+class LocalAwsWarning(UserWarning):
+    """Something that the local AWS does not do as AWS does."""
+
+
 class CdkError(LocalAwsError):
     """The CDK CLI failed.
 

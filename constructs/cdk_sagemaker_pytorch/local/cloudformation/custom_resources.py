@@ -62,22 +62,20 @@ class CustomResource(ResourceType):
 
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
-        self._send("Delete", request, PhysicalResourceId=physical_id)
+        deleted = self._send("Delete", request, PhysicalResourceId=physical_id)
+        if deleted.warning is not None:
+            _logger.warning("%s", deleted.warning)
 
     def _send(self, request_type: str, request: ResourceRequest, **more: Any) -> Created:
         function = request.properties["ServiceToken"]
         runtime = client("lambda").get_function_configuration(FunctionName=function).get("Runtime", "")
         physical_id = more.get("PhysicalResourceId") or request.generated_name()
         if not runtime.startswith("python"):
-            _logger.warning(
-                "%s of custom resource %s (%s) not run, and taken as done: "
-                "its function is a %s program, and the local AWS runs Python",
-                request_type,
-                request.logical_id,
-                request.type,
-                runtime,
+            warning = (
+                f"{request_type} of custom resource {request.logical_id} ({request.type}) not run, and taken"
+                f" as done: its function is a {runtime} program, and the local AWS runs Python"
             )
-            return Created(physical_id)
+            return Created(physical_id, warning=warning)
         token = str(uuid.uuid4())
         event = {
             "RequestType": request_type,

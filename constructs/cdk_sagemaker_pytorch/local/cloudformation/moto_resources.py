@@ -1,6 +1,5 @@
 """Types without a class of their own: those that moto's CloudFormation makes, and those in name only."""
 
-import logging
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -9,7 +8,6 @@ from cdk_sagemaker_pytorch.local.base.server_state import settings
 
 from .resource_type import Created, ResourceRequest, ResourceType
 
-_logger = logging.getLogger(__name__)
 # moto's module where it is not the type's service in lower case.
 _MOTO_MODULES = {"lambda": "awslambda"}
 
@@ -89,17 +87,15 @@ class NamedResource(ResourceType):
 
     def create(self, request: ResourceRequest) -> Created:
         """See `ResourceType`."""
+        warning = None
         if request.type != "AWS::CDK::Metadata":
-            _logger.warning(
-                "%s of stack %s is a %s, which the local AWS does not simulate: it exists in name only",
-                request.logical_id,
-                request.stack_name,
-                request.type,
+            warning = (
+                f"{request.logical_id} of stack {request.stack_name} is a {request.type}, which the local AWS"
+                " does not simulate: it exists in name only"
             )
         name = request.generated_name()
-        return Created(
-            name, {"Arn": f"arn:aws:local:{settings().region}:{settings().account}:{name}", "Id": name}
-        )
+        arn = f"arn:aws:local:{settings().region}:{settings().account}:{name}"
+        return Created(name, {"Arn": arn, "Id": name}, warning)
 
     def update(self, request: ResourceRequest, physical_id: str, before: Mapping[str, Any]) -> Created:
         """See `ResourceType`."""

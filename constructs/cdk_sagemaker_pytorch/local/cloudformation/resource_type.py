@@ -40,10 +40,21 @@ class ResourceRequest:
 
 @dataclass(frozen=True)
 class Created:
-    """A resource that exists: its physical id (`Ref`) and its attributes (`Fn::GetAtt`)."""
+    """A resource that exists.
+
+    Attributes
+    ----------
+    physical_id
+        What `Ref` gives.
+    attributes
+        What `Fn::GetAtt` gives, by name.
+    warning
+        What is not as on AWS: the stack's events say it, the server's log, and `LocalAws.deploy`.
+    """
 
     physical_id: str
     attributes: dict[str, Any] = field(default_factory=dict)
+    warning: str | None = None
 
 
 class ResourceType(ABC):

@@ -221,7 +221,9 @@ class Stack:
         )
         undo.append(_Undo(logical_id, before, after))
         self.resources[logical_id] = after
-        self._add_event(logical_id, after.type, f"{verb}_COMPLETE", after.physical_id)
+        if created.warning is not None:
+            _logger.warning("%s", created.warning)
+        self._add_event(logical_id, after.type, f"{verb}_COMPLETE", after.physical_id, created.warning)
 
     def _clean_up(self, template: Template, steps: list[_Undo]) -> None:
         """Delete what the update replaced or removed; what cannot be deleted stays, as on AWS."""

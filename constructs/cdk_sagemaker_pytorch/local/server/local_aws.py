@@ -3,19 +3,21 @@
 import contextlib
 import http.client
 import os
+import re
 import shutil
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import boto3
 
-from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError
+from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError, LocalAwsWarning
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.server_state import (
     HEALTH_PATH,
@@ -26,6 +28,8 @@ from cdk_sagemaker_pytorch.local.base.server_state import (
 
 from .cdk_cli import App, CdkCli
 
+# As the server writes its log.
+_WARNING = re.compile(r"\S+ \S+ WARNING [\w.]+: (?P<text>.*)")
 _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 # What the server puts below its folder: for its user alone, whatever that folder allows.
@@ -73,6 +77,9 @@ class LocalAws:
         of their roles. Defaults to True. Calls without a known key are refused in any case.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
+    on_warning
+        Called from a thread with each line of the server's log that warns, as it comes. Defaults to nothing;
+        `deploy` warns of what it deployed in any case.
 
     Examples
     --------
@@ -90,6 +97,7 @@ class LocalAws:
         account: str = "123456789012",
         enforce_iam: bool = True,
         cdk_executable: str | os.PathLike[str] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         if len(account) != 12 or not account.isdigit():
             raise ValueError(f"account must have 12 digits, got {account!r}")
@@ -99,6 +107,7 @@ class LocalAws:
         self._given_port = port
         self._enforce_iam = enforce_iam
         self._cdk_executable = cdk_executable
+        self._on_warning = on_warning
         self._process: SupervisedProcess | None = None
         self._directory: Path | None = None
         self._port = 0
@@ -176,6 +185,7 @@ class LocalAws:
                 "AWS_SECRET_ACCESS_KEY": self._credentials.secret_access_key,
             },
             log_path=log,
+            on_line=self._heard,
             temporary_folders=[] if self._given_directory else [self._directory],
         )
         try:
@@ -250,13 +260,43 @@ class LocalAws:
         ------
         CdkError
             If the CLI fails; it carries what the CLI wrote.
+
+        Warns
+        -----
+        LocalAwsWarning
+            For each resource that the local AWS does not simulate.
         """
         self.bootstrap()
-        return self._cdk().deploy(app, stacks, env)
+        before = {event["EventId"] for event in self._warning_events()}
+        outputs = self._cdk().deploy(app, stacks, env)
+        for event in self._warning_events():
+            if event["EventId"] not in before:
+                warnings.warn(event["ResourceStatusReason"], LocalAwsWarning, stacklevel=2)
+        return outputs
 
     def destroy(self, app: App, *stacks: str, env: Mapping[str, str] | None = None) -> None:
         """Destroy an app's stacks with the real CDK CLI; parameters and errors as for `deploy`."""
         self._cdk().destroy(app, stacks, env)
+
+    def _warning_events(self) -> list[dict[str, Any]]:
+        """Return the events of all stacks that succeeded with a reason: it says what is not as on AWS."""
+        cloudformation = self.client("cloudformation")
+        events = [
+            event
+            for stack in cloudformation.describe_stacks()["Stacks"]
+            for event in cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
+        ]
+        return [
+            event
+            for event in reversed(events)
+            if event["ResourceType"] != "AWS::CloudFormation::Stack"
+            and event["ResourceStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+            and "ResourceStatusReason" in event
+        ]
+
+    def _heard(self, line: str) -> None:
+        if self._on_warning is not None and (match := _WARNING.match(line)):
+            self._on_warning(match["text"])
 
     def _cdk(self) -> CdkCli:
         self.session()  # started?
