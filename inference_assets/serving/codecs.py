@@ -1,4 +1,4 @@
-"""Read request bodies into numpy arrays and write arrays as response bodies: JSON, CSV and NPY.
+"""Read request bodies into numpy arrays and write arrays as response bodies, in the types of `CODECS`.
 
 Nothing is ever unpickled. A mistake in a body is an error that names its position and carries an HTTP status.
 """
@@ -80,15 +80,16 @@ def decode(body: Body, content_type: str | None, limits: Limits = DEFAULT_LIMITS
         written to in both cases.
     content_type
         ``application/json`` (one list of numbers, nested as deep as the array has dimensions), ``text/csv``
-        (lines of numbers, no header) or ``application/x-npy``, with parameters or without.
+        (lines of numbers, no header), ``application/x-npy`` or ``application/jsonlines`` (one row or number
+        as JSON in each line), with parameters or without.
     limits
         What the body may hold.
 
     Returns
     -------
     numpy.ndarray
-        JSON: float64, int64 or bool, as the numbers are written. CSV: float64, of shape (lines, fields).
-        NPY: the dtype of the file, in this machine's byte order.
+        JSON and JSON Lines: float64, int64 or bool, as the numbers are written. CSV: float64, of shape
+        (lines, fields). NPY: the dtype of the file, in this machine's byte order.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def encode(array: Array, accept: str | None, limits: Limits = DEFAULT_LIMITS) ->
     Raises
     ------
     NotAcceptableError
-        The caller accepts none of JSON, CSV and NPY, or only CSV for more than two dimensions. Status 406.
+        The caller accepts none of `CODECS`, or only CSV for more than two dimensions. Status 406.
     PredictionEncodingError
         The array holds no numbers, or JSON cannot carry them. Status 500.
     """
@@ -342,9 +343,35 @@ def _encode_npy(array: Array, limits: Limits) -> bytes:
     )
 
 
+# ---------------------------------------------------------------------------------------------- JSON Lines
+
+
+def _decode_json_lines(body: Body, limits: Limits) -> Array:
+    loads = json.loads if orjson is None or limits.allow_non_finite else orjson.loads
+    try:
+        text = body if isinstance(body, str) else body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    values = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                values.append(loads(line))
+            except (ValueError, RecursionError) as error:
+                raise MalformedBodyError(f"line {number} is not JSON: {error}") from None
+    if not values:
+        raise MalformedBodyError("the body must hold at least one line of JSON, got none")
+    return read_lists(values, limits.max_dimensions)
+
+
+def _encode_json_lines(array: Array, limits: Limits) -> bytes:
+    rows = array.reshape(1) if array.ndim == 0 else array
+    return b"".join(_encode_json(row, limits) + b"\n" for row in rows)
+
+
 # --------------------------------------------------------------------------------------------------- table
 
-JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
+JSON, CSV, NPY, JSON_LINES = "application/json", "text/csv", "application/x-npy", "application/jsonlines"
 
 
 class Codec(NamedTuple):
@@ -379,6 +406,14 @@ CODECS = {
         Codec(JSON, _decode_json, _encode_json, is_text=True, keeps_dtype=False, most_dimensions=math.inf),
         Codec(CSV, _decode_csv, _encode_csv, is_text=True, keeps_dtype=False, most_dimensions=2),
         Codec(NPY, _decode_npy, _encode_npy, is_text=False, keeps_dtype=True, most_dimensions=math.inf),
+        Codec(
+            JSON_LINES,
+            _decode_json_lines,
+            _encode_json_lines,
+            is_text=False,
+            keeps_dtype=False,
+            most_dimensions=math.inf,
+        ),
     )
 }
 SUPPORTED = tuple(CODECS)

@@ -180,7 +180,7 @@ def output_fn(prediction: Any, content_type: str) -> tuple[bytes, str]:
     Raises
     ------
     NotAcceptableError
-        The caller accepts none of the three, or not JSON for what is not numbers.
+        The caller accepts none of `codecs.CODECS`, or not JSON for what is not numbers.
     PredictionEncodingError
         JSON cannot carry the prediction.
     """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from serving.codecs import CSV, JSON, NPY, SUPPORTED, Limits, decode, encode
+from serving.codecs import CSV, JSON, JSON_LINES, NPY, SUPPORTED, Limits, decode, encode
 from serving.errors import (
     BodyTooLargeError,
     MalformedBodyError,
@@ -279,6 +279,44 @@ def test_csv_lines_are_rows(body, expected):
 def test_fails_when_csv_is_no_table_of_numbers(body, message):
     with pytest.raises(MalformedBodyError, match=message):
         decode(body, CSV)
+
+
+@given(st.data(), st.sampled_from(["f4", "f8", "i8"]), st.integers(1, 3))
+def test_json_lines_round_trip_is_exact(data, dtype, dimensions):
+    array = data.draw(tables(dtype, dimensions))
+    body, content_type = encode(array, JSON_LINES)
+    assert content_type == JSON_LINES
+    assert body.count(b"\n") == len(array)
+    np.testing.assert_array_equal(decode(body, JSON_LINES).astype(dtype), array)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"[1, 2]\n[3, 4]", [[1, 2], [3, 4]]),
+        (b"\xef\xbb\xbf[1]\r\n\n[2]\r\n", [[1], [2]]),
+        ("1\n2.5\n", [1, 2.5]),
+        (b"[[1], [2]]\n[[3], [4]]\n", [[[1], [2]], [[3], [4]]]),
+    ],
+)
+def test_json_lines_are_rows(body, expected):
+    np.testing.assert_array_equal(decode(body, JSON_LINES), expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[1]\n[2", "line 2 is not JSON"),
+        (b"[1, 2], [3\n4]", "line 1 is not JSON"),
+        (b"\n \n", "must hold at least one line of JSON, got none"),
+        (b"[1]\n\xff", "is not UTF-8"),
+        (b"[1, 2]\n[3]", r"\[1\]"),
+        (b'[1]\n{"a": 1}', r"\[1\]"),
+    ],
+)
+def test_fails_when_json_lines_are_no_rows_of_numbers(body, message):
+    with pytest.raises(MalformedBodyError, match=message):
+        decode(body, JSON_LINES)
 
 
 @pytest.mark.parametrize(
