@@ -12,7 +12,7 @@ GUIDE = (ROOT / "docs" / "script-checks.md").read_text()
 
 
 def test_every_finding_is_in_the_table() -> None:
-    sources = (ROOT / "constructs" / "cdk_sagemaker_pytorch" / "script_check").glob("*.py")
+    sources = (ROOT / "constructs" / "cdk_sagemaker_pytorch" / "scripts" / "script_check").glob("*.py")
     pattern = r"\b(?:Script|Training|Inference)\.[a-z]\w+"
     ids = {found for path in sources for found in re.findall(rf'"({pattern})"', path.read_text())}
     rows = [line for line in GUIDE.splitlines() if line.startswith("| `")]

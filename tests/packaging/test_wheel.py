@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ASSETS = ["inference_assets", "lambda_assets", "training_assets"]
 _WHERE = "import constructs, cdk_sagemaker_pytorch;print(constructs.__file__, cdk_sagemaker_pytorch.__file__)"
 
 pytestmark = pytest.mark.timeout(600)  # a clean environment installs aws-cdk-lib
@@ -46,7 +47,7 @@ def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
 def test_the_wheel_ships_every_asset(wheel: Path) -> None:
     shipped = {name.removeprefix("cdk_sagemaker_pytorch/") for name in zipfile.ZipFile(wheel).namelist()}
     tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*_assets/*"],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *ASSETS],
         cwd=ROOT,
         check=True,
         capture_output=True,
