@@ -13,7 +13,7 @@ from constructs import Construct
 from cdk_sagemaker_pytorch import PyTorchPipeline, PyTorchTrainingJob, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
 
-pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.local]
 
 SCRIPTS = Path(__file__).parent / "apps" / "scripts"
 CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]

@@ -18,7 +18,7 @@ import pytest
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
 
-pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.local]
 
 ROOT = Path(__file__).parents[2]
 APP = Path(__file__).parent / "apps" / "pipelines.py"

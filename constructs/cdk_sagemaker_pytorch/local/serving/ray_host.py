@@ -25,7 +25,7 @@ _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 # CPUs are what deployments ask for, not what they get: an app for a bigger instance is scheduled too.
 _MIN_CPUS = 16
 # A busy machine takes its time to start Ray.
-_NODE_SECONDS = 120.0
+_NODE_SECONDS = 300.0
 
 
 def _listen_on_loopback_only() -> None:
