@@ -31,15 +31,19 @@ _HOST_ONLY_NAMES = frozenset(
         "GLOO_SOCKET_IFNAME",
     ]
 )
+#: Variables that keep AWS SDKs from the user's own profiles, which may name other endpoints and programs that
+#: fetch credentials, and from the credentials of an EC2 instance.
+NO_PROFILES = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _CONTAINER_VARIABLES = {
     # As in the environment of AWS's PyTorch images.
     "PYTHONUNBUFFERED": "TRUE",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONIOENCODING": "UTF-8",
-    # boto3 would find the user's own profile otherwise.
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
+    **NO_PROFILES,
 }
 
 # Below those that systems give to outgoing connections: a server may bind to its port many seconds later.

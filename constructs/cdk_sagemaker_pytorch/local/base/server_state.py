@@ -13,6 +13,8 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from .processes import NO_PROFILES
+
 #: Path that the server answers as soon as it is up.
 HEALTH_PATH = "/_local/health"
 
@@ -89,10 +91,7 @@ def aws_environment(credentials: Credentials, *, region: str, endpoint_url: str)
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        # A profile could name another endpoint, or a program that fetches credentials.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **NO_PROFILES,
     }
     if credentials.session_token is not None:
         environment["AWS_SESSION_TOKEN"] = credentials.session_token

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdk_sagemaker_pytorch.local.base.errors import CdkError, LocalAwsError
+from cdk_sagemaker_pytorch.local.base.processes import NO_PROFILES
 
 #: The CLI that knows the manifest of the library's CDK version; "latest" on npm is older than that.
 CDK_CLI = "aws-cdk@2.1148.1"
@@ -148,11 +149,9 @@ class CdkCli:
 
     def _variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        # Profiles may name other endpoints, and programs that fetch credentials.
-        isolated = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         # Telemetry would leave a process behind, and this machine.
         quiet = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CDK_DISABLE_VERSION_CHECK": "1"}
-        return kept | isolated | dict(self._environment) | quiet | {"PATH": self._path()}
+        return kept | NO_PROFILES | dict(self._environment) | quiet | {"PATH": self._path()}
 
     @staticmethod
     def _path() -> str:
