@@ -9,33 +9,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .common.artifacts_bucket import ArtifactsBucket
+    from .common.networking import Networking
     from .common.problems import ConfigurationError
     from .images.container_image import ContainerImageError, image_uri
     from .images.framework_version import FrameworkVersion, UnknownFrameworkVersionError
     from .images.pytorch_image import PyTorchImage
     from .packaging.model_data import ModelData
     from .packaging.model_packager import ModelPackager
+    from .packaging.settings import Processing
     from .pipeline.pipeline import PyTorchPipeline
     from .predictor import Predictor
     from .serving.endpoint import PyTorchEndpoint
     from .serving.model import PyTorchModel
+    from .serving.settings import Instances, ServingContainer
     from .source.source_code import SourceCode
+    from .training.settings import Checkpoints, Compute, OutputData
     from .training.training_input import TrainingInput
     from .training.training_job import PyTorchTrainingJob
 
 __all__ = [
     "ArtifactsBucket",
+    "Checkpoints",
+    "Compute",
     "ConfigurationError",
     "ContainerImageError",
     "FrameworkVersion",
+    "Instances",
     "ModelData",
     "ModelPackager",
+    "Networking",
+    "OutputData",
     "Predictor",
+    "Processing",
     "PyTorchEndpoint",
     "PyTorchImage",
     "PyTorchModel",
     "PyTorchPipeline",
     "PyTorchTrainingJob",
+    "ServingContainer",
     "SourceCode",
     "TrainingInput",
     "UnknownFrameworkVersionError",
@@ -44,17 +55,24 @@ __all__ = [
 
 _MODULE_OF = {
     "ArtifactsBucket": "common.artifacts_bucket",
+    "Checkpoints": "training.settings",
+    "Compute": "training.settings",
     "ConfigurationError": "common.problems",
     "ContainerImageError": "images.container_image",
     "FrameworkVersion": "images.framework_version",
+    "Instances": "serving.settings",
     "ModelData": "packaging.model_data",
     "ModelPackager": "packaging.model_packager",
+    "Networking": "common.networking",
+    "OutputData": "training.settings",
     "Predictor": "predictor",
+    "Processing": "packaging.settings",
     "PyTorchEndpoint": "serving.endpoint",
     "PyTorchImage": "images.pytorch_image",
     "PyTorchModel": "serving.model",
     "PyTorchPipeline": "pipeline.pipeline",
     "PyTorchTrainingJob": "training.training_job",
+    "ServingContainer": "serving.settings",
     "SourceCode": "source.source_code",
     "TrainingInput": "training.training_input",
     "UnknownFrameworkVersionError": "images.framework_version",

@@ -6,6 +6,7 @@ from cdk_sagemaker_pytorch import (
     ArtifactsBucket,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    ServingContainer,
     TrainingInput,
 )
 
@@ -23,7 +24,7 @@ pipeline = PyTorchPipeline(
         hyperparameters={"epochs": 20},
     ),
     instance_type="ml.c7g.large",
-    model_server_workers=2,
+    container=ServingContainer(model_server_workers=2),
     sample_request=[[0.0] * 64],
 )
 CfnOutput(stack, "DataBucket", value=data.bucket_name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
 from constructs import Construct
 
 from cdk_sagemaker_pytorch import PyTorchPipeline, PyTorchTrainingJob, SourceCode
@@ -146,7 +146,6 @@ def add_pipeline(
         source_code=SourceCode.from_file(SCRIPTS / "serve_answer.py"),
         endpoint_name=endpoint_name,
         removal_policy=removal_policy,
-        poll_interval=Duration.seconds(1),
     )
     CfnOutput(stack, "Machine", value=pipeline.state_machine_arn)
     if fails:

@@ -14,12 +14,19 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_sagemaker_pytorch import (
     ArtifactsBucket,
+    Checkpoints,
+    Compute,
+    Instances,
     ModelData,
     ModelPackager,
+    Networking,
+    OutputData,
     PyTorchEndpoint,
+    PyTorchImage,
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    ServingContainer,
     SourceCode,
     TrainingInput,
 )
@@ -73,25 +80,26 @@ def test_training_job_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: C
             "test": TrainingInput.from_bucket(bucket, "test/", content_type="text/csv"),
         },
         hyperparameters={"epochs": 3, "hidden-sizes": "64"},
-        instance_type="ml.g5.xlarge",
+        instance_type="ml.p3.2xlarge",
         instance_count=2,
-        volume_size=Size.gibibytes(100),
         max_run=Duration.hours(1),
-        use_spot_instances=True,
-        max_wait=Duration.hours(2),
-        checkpoint_prefix="checkpoints",
-        keep_alive_period=Duration.minutes(5),
+        compute=Compute(
+            volume_size=Size.gibibytes(100),
+            volume_key=key,
+            use_spot_instances=True,
+            max_wait=Duration.hours(2),
+        ),
+        checkpoints=Checkpoints(prefix="checkpoints", local_path="/opt/ml/saved"),
         environment={"NCCL_DEBUG": "INFO"},
         metric_definitions={"loss": "loss=([0-9.]+)"},
         torch_distributed=True,
-        encrypt_inter_container_traffic=True,
-        output_bucket=bucket,
-        output_prefix="jobs",
-        compress_output=False,
-        output_key=key,
-        volume_key=key,
-        py_version="py312",
-        poll_interval=Duration.seconds(30),
+        output=OutputData(bucket=bucket, prefix="jobs", compress=False, key=key),
+        networking=Networking(
+            vpc=ec2.Vpc(stack, "Vpc", max_azs=1),
+            enable_network_isolation=True,
+            encrypt_inter_container_traffic=True,
+        ),
+        image=PyTorchImage.training(py_version="py312"),
     )
     sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(job))
     matches_snapshot()
@@ -113,7 +121,7 @@ def test_model_packager_full(stack: Stack, bucket: s3.IBucket, matches_snapshot:
         log_encryption_key=kms.Key(stack, "LogKey"),
         encryption_key=kms.Key(stack, "Key"),
         reserved_concurrent_executions=2,
-        vpc=ec2.Vpc(stack, "Vpc", max_azs=1),
+        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1)),
     )
     packager.grant_output(bucket, "models/*")
     matches_snapshot()
@@ -136,9 +144,9 @@ def test_model_full(
         source_code=inference_code,
         instance_type="ml.c7g.large",
         environment={"LOG": "1"},
-        model_server_workers=2,
-        response_timeout=Duration.seconds(30),
-        py_version="py312",
+        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
+        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
+        image=PyTorchImage.inference(py_version="py312"),
         artifacts_bucket=bucket,
     )
     matches_snapshot()
@@ -166,10 +174,14 @@ def test_endpoint_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check
         instance_type="ml.c5.xlarge",
         initial_instance_count=2,
         accelerator_type="ml.eia2.medium",
-        variant_name="Blue",
+        instances=Instances(
+            variant_name="Blue",
+            startup_timeout=Duration.minutes(5),
+            model_data_download_timeout=Duration.minutes(10),
+            volume_size=Size.gibibytes(50),
+            volume_key=kms.Key(stack, "Key"),
+        ),
         endpoint_name="digits",
-        volume_key=kms.Key(stack, "Key"),
-        startup_timeout=Duration.minutes(5),
     )
     matches_snapshot()
 
@@ -188,7 +200,7 @@ def test_pipeline_full(
         "Training",
         framework_version="2.13",
         inputs={"train": TrainingInput.from_bucket(bucket, "train/")},
-        output_bucket=bucket,
+        output=bucket,
     )
     PyTorchPipeline(
         stack,
@@ -198,17 +210,20 @@ def test_pipeline_full(
         framework_version="2.6",
         instance_type="ml.c7g.large",
         initial_instance_count=2,
+        instances=Instances(
+            variant_name="Blue",
+            startup_timeout=Duration.minutes(5),
+            model_data_download_timeout=Duration.minutes(10),
+            volume_size=Size.gibibytes(50),
+            volume_key=kms.Key(stack, "Key"),
+        ),
         endpoint_name="digits",
-        variant_name="Blue",
         environment={"LOG": "1"},
-        model_server_workers=2,
-        response_timeout=Duration.seconds(30),
-        startup_timeout=Duration.minutes(5),
+        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
+        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
         sample_request=[[1.0]],
         retain_versions=2,
         removal_policy=RemovalPolicy.RETAIN,
-        volume_key=kms.Key(stack, "Key"),
         packager=ModelPackager(stack, "Packager"),
-        poll_interval=Duration.seconds(5),
     )
     matches_snapshot()

@@ -4,20 +4,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-__all__ = ["grant_logs_and_metrics", "grant_network_interfaces", "new_container_role", "sagemaker_arn"]
-
-# https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html
-_NETWORK_ACTIONS = (
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-)
+__all__ = ["grant_logs_and_metrics", "new_container_role", "sagemaker_arn"]
 
 
 def new_container_role(scope: Construct, construct_id: str) -> iam.Role:
@@ -62,12 +49,6 @@ def grant_logs_and_metrics(role: iam.IRole, scope: Construct, log_groups: str) -
             conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
         )
     )
-
-
-def grant_network_interfaces(role: iam.IRole) -> None:
-    """Let SageMaker put a container's network interfaces into a VPC, in the name of its role."""
-    # They do not exist yet, so that none can be named.
-    role.add_to_principal_policy(iam.PolicyStatement(actions=list(_NETWORK_ACTIONS), resources=["*"]))
 
 
 def sagemaker_arn(scope: Construct, resource: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Collects everything that is wrong with a set of parameters, to raise it at once."""
 
-from aws_cdk import Token
+from aws_cdk import Annotations, Token
+from constructs import Construct
 
 __all__ = ["ConfigurationError", "Problems"]
 
@@ -31,6 +32,7 @@ class Problems:
     def __init__(self, subject: str) -> None:
         self._subject = subject
         self._found: list[str] = []
+        self._warnings: dict[str, str] = {}
 
     def add(self, problem: str) -> None:
         """Note a problem."""
@@ -46,10 +48,21 @@ class Problems:
         if value is not None and not Token.is_unresolved(value) and value < minimum:
             self.add(f"{name} must be at least {minimum}, got {value}")
 
-    def check_instance_type(self, name: str, value: str) -> None:
-        """Note an instance type that is not one of SageMaker's."""
-        if not Token.is_unresolved(value) and not value.startswith("ml."):
-            self.add(f"{name} must be a SageMaker instance type such as ml.m5.large, got {value}")
+    def require(self, value: object, needed: type, name: str) -> None:
+        """Raise at once when `value` is no `needed`: without it, nothing else can be looked at.
+
+        Raises
+        ------
+        ConfigurationError
+            When it is not.
+        """
+        if not isinstance(value, needed):
+            self.add(f"{name} must be a {needed.__name__}, got {value!r} ({type(value).__name__})")
+            self.raise_if_any()
+
+    def warn(self, warning_id: str, warning: str) -> None:
+        """Note what is legal but risky, under an id that it can be acknowledged by."""
+        self._warnings.setdefault(warning_id, warning)
 
     def raise_if_any(self) -> None:
         """Raise all that was noted.
@@ -61,3 +74,8 @@ class Problems:
         """
         if self._found:
             raise ConfigurationError(self._subject, self._found)
+
+    def annotate(self, construct: Construct) -> None:
+        """Attach the warnings to the construct, which exists by now."""
+        for warning_id, warning in self._warnings.items():
+            Annotations.of(construct).add_warning_v2(f"cdk-sagemaker-pytorch:{warning_id}", warning)

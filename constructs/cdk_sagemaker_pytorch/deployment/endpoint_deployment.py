@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -29,6 +27,7 @@ _MOST_ATTEMPTS = 5
 # Looks that fail one after the other: about six minutes.
 _MOST_FAILED_LOOKS = 10
 _LONGEST_WAIT_SECONDS = 60
+_LONGEST_POLL_SECONDS = 15
 
 
 class EndpointDeployment(sfn.StateMachineFragment):
@@ -52,6 +51,8 @@ class EndpointDeployment(sfn.StateMachineFragment):
         Why the version is taken back, or null.
     ``$failed_looks``
         How many looks at the endpoint failed in a row.
+    ``$waits``
+        How often the endpoint was waited for.
     ``$warnings``
         What went wrong with a version that serves all the same.
 
@@ -63,16 +64,12 @@ class EndpointDeployment(sfn.StateMachineFragment):
         The endpoint: created if it does not exist, else updated.
     variant : ProductionVariant
         What serves; its model name is ``{% $version %}``.
-    volume_key : kms.IKey or None
-        Key for the storage of the instances.
     sample_request : Any
         JSON that the version must answer when it is in service; None sends nothing.
     ownership : EndpointOwnership
         What belongs to the endpoint.
     retain_versions : int
         How many superseded versions stay.
-    poll_interval : Duration
-        How often the endpoint is looked at.
     """
 
     def __init__(
@@ -82,17 +79,15 @@ class EndpointDeployment(sfn.StateMachineFragment):
         *,
         endpoint_name: str,
         variant: ProductionVariant,
-        volume_key: kms.IKey | None,
         sample_request: Any,
         ownership: EndpointOwnership,
         retain_versions: int,
-        poll_interval: Duration,
     ) -> None:
         super().__init__(scope, construct_id)
         self._endpoint_name = endpoint_name
         self._endpoint_arn = sagemaker_arn(self, "endpoint", endpoint_name)
         self._ownership = ownership
-        create_config = self._create_config(variant, volume_key)
+        create_config = self._create_config(variant)
         look, changing = self._look(), self._choice("Endpoint changing?")
         no_endpoint, look_again, not_seen = self._no_endpoint(), self._look_again(), self._not_seen()
         move = self._move()
@@ -102,7 +97,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
             self._call(f"Delete {kind} endpoint", "deleteEndpoint", {"EndpointName": endpoint_name})
             for kind in ("failed", "rejected")
         )
-        wait = sfn.Wait.jsonata(self, "Wait for endpoint", time=sfn.WaitTime.duration(poll_interval))
+        wait = self._wait()
         arrival, not_in_service = self._choice("In service?"), self._not_in_service()
         roll_back_again, not_rolled_back = self._roll_back_again(), self._not_rolled_back()
         claim, prune, self._deployed = self._claim(), self._prune(retain_versions), self._deployed_state()
@@ -201,10 +196,11 @@ class EndpointDeployment(sfn.StateMachineFragment):
         """
         state.add_catch(self._failed, errors=["States.ALL"])
 
-    def _create_config(self, variant: ProductionVariant, volume_key: kms.IKey | None) -> TaskState:
+    def _create_config(self, variant: ProductionVariant) -> TaskState:
+        volume_key = variant.instances.volume_key
         arguments: dict[str, Any] = {
             "EndpointConfigName": jsonata.evaluate("$version"),
-            "ProductionVariants": [variant.render_api()],
+            "ProductionVariants": [variant.members()],
         }
         statements = [self._allow("CreateEndpointConfig", self._ownership.version_arns("endpoint-config"))]
         if volume_key is not None:
@@ -228,6 +224,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
                 "attempts": 0,
                 "failure": jsonata.evaluate("null"),
                 "failed_looks": 0,
+                "waits": 0,
                 "warnings": [],
             },
             statements=statements,
@@ -259,6 +256,16 @@ class EndpointDeployment(sfn.StateMachineFragment):
                 "config": jsonata.evaluate("null"),
                 "failure_reason": jsonata.evaluate("null"),
             },
+        )
+
+    def _wait(self) -> sfn.Wait:
+        """Wait for one second three times, then for two, and so on: an endpoint may take minutes."""
+        seconds = f"$min([{_LONGEST_POLL_SECONDS}, 1 + $floor($waits / 3)])"
+        return sfn.Wait.jsonata(
+            self,
+            "Wait for endpoint",
+            time=sfn.WaitTime.seconds(jsonata.evaluate(seconds)),
+            assign={"waits": jsonata.evaluate("$waits + 1")},
         )
 
     def _look_again(self) -> sfn.Wait:

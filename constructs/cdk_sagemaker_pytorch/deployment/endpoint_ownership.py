@@ -15,6 +15,8 @@ from cdk_sagemaker_pytorch.common.container_role import (
     sagemaker_arn,
 )
 from cdk_sagemaker_pytorch.common.function_role import new_function_role
+from cdk_sagemaker_pytorch.common.networking import Networking
+from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.source.shipped_assets import shipped_function
 from cdk_sagemaker_pytorch.states.names import RUN_PATTERN, version_prefix
 
@@ -44,6 +46,8 @@ class EndpointOwnership(Construct):
         Bucket of the versions' packaged models.
     artifacts_prefix : str
         Their prefix in it; those of a version lie below its name.
+    networking : Networking
+        Network of the versions' containers.
     removal_policy : RemovalPolicy
         With ``DESTROY`` the endpoint and its versions go with the stack; with any other they stay, and with
         them the role that they need.
@@ -52,6 +56,8 @@ class EndpointOwnership(Construct):
     ----------
     model_role : iam.Role
         Role of the versions' containers.
+    network : dict of str to Any
+        Members of ``CreateModel`` that put the versions' containers into their network.
     function : lambda_.Function
         Removes versions.
     version_prefix : str
@@ -68,6 +74,7 @@ class EndpointOwnership(Construct):
         endpoint_name: str,
         artifacts: s3.IBucket,
         artifacts_prefix: str,
+        networking: Networking,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -75,6 +82,8 @@ class EndpointOwnership(Construct):
         self.owner = Stack.of(self).stack_id
         self.model_role = new_container_role(self, "ModelRole")
         grant_logs_and_metrics(self.model_role, self, "/aws/sagemaker/Endpoints")
+        self.network = request(networking.bind(self, self.model_role))
+        needed = self.node.children  # by instances that are in service
         self.function = self._new_function(endpoint_name, artifacts, artifacts_prefix)
         claim = CustomResource(
             self,
@@ -91,9 +100,9 @@ class EndpointOwnership(Construct):
             service_timeout=Duration.minutes(16),
         )
         # Deleted in reverse: the endpoint goes before what it and the function need.
-        claim.node.add_dependency(self.function, self.model_role)
+        claim.node.add_dependency(self.function, *needed)
         if removal_policy != RemovalPolicy.DESTROY:
-            for resource in self.model_role.node.find_all():
+            for resource in (resource for each in needed for resource in each.node.find_all()):
                 if isinstance(resource, CfnResource):
                     resource.apply_removal_policy(RemovalPolicy.RETAIN)
 
@@ -110,6 +119,7 @@ class EndpointOwnership(Construct):
         *,
         artifacts: s3.IBucket,
         artifacts_prefix: str,
+        networking: Networking,
         removal_policy: RemovalPolicy,
     ) -> Self:
         """Make what belongs to an endpoint, in the stack of `scope`. Parameters as for the class."""
@@ -119,6 +129,7 @@ class EndpointOwnership(Construct):
             endpoint_name=endpoint_name,
             artifacts=artifacts,
             artifacts_prefix=artifacts_prefix,
+            networking=networking,
             removal_policy=removal_policy,
         )
 

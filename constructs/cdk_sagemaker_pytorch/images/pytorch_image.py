@@ -55,16 +55,21 @@ class PyTorchImageConfig:
 class PyTorchImage(ABC):
     """A container image for PyTorch; constructs that run one call `bind`."""
 
+    @property
+    def py_version(self) -> str | None:
+        """Python that was asked for, such as ``py312``; None for no one in particular."""
+        return None
+
     @staticmethod
     def training(
-        framework_version: str | FrameworkVersion, *, py_version: str | None = None
+        framework_version: str | FrameworkVersion | None = None, *, py_version: str | None = None
     ) -> "PyTorchImage":
         """Use AWS's training image of a version.
 
         Parameters
         ----------
-        framework_version : str or FrameworkVersion
-            For example ``2.10.0``.
+        framework_version : str or FrameworkVersion, optional
+            For example ``2.10.0``. Defaults to the one of the construct that runs the image.
         py_version : str, optional
             For example ``py313``. Defaults to the newest that there is.
 
@@ -73,12 +78,12 @@ class PyTorchImage(ABC):
         UnknownFrameworkVersionError
             When there is no such version.
         """
-        FrameworkVersion.of(framework_version)
+        _version(framework_version)
         return _AwsImage(framework_version, "training", py_version, None)
 
     @staticmethod
     def inference(
-        framework_version: str | FrameworkVersion,
+        framework_version: str | FrameworkVersion | None = None,
         *,
         py_version: str | None = None,
         accelerator_type: str | None = None,
@@ -87,19 +92,19 @@ class PyTorchImage(ABC):
 
         Parameters
         ----------
-        framework_version : str or FrameworkVersion
-            For example ``2.6.0``.
+        framework_version : str or FrameworkVersion, optional
+            For example ``2.6.0``. Defaults to the one of the construct that runs the image.
         py_version : str, optional
             For example ``py312``. Defaults to the newest that there is.
         accelerator_type : str, optional
-            Elastic Inference accelerator, such as ``ml.eia2.medium``. Defaults to none.
+            Elastic Inference accelerator, such as ``ml.eia2.medium``. Defaults to the construct's.
 
         Raises
         ------
         UnknownFrameworkVersionError
             When there is no such version.
         """
-        FrameworkVersion.of(framework_version)
+        _version(framework_version)
         return _AwsImage(framework_version, "inference", py_version, accelerator_type)
 
     @staticmethod
@@ -156,7 +161,14 @@ class PyTorchImage(ABC):
         return _AssetImage(Path(directory), file, dict(build_args or {}), _version(framework_version))
 
     @abstractmethod
-    def bind(self, scope: Construct, *, instance_type: str | None) -> PyTorchImageConfig:
+    def bind(
+        self,
+        scope: Construct,
+        *,
+        instance_type: str | None,
+        framework_version: FrameworkVersion | None = None,
+        accelerator_type: str | None = None,
+    ) -> PyTorchImageConfig:
         """Choose the image for a construct.
 
         Parameters
@@ -165,6 +177,10 @@ class PyTorchImage(ABC):
             The construct that runs the image; warnings are attached to it.
         instance_type : str or None
             Instance type that it runs on; None for a serverless endpoint.
+        framework_version : FrameworkVersion, optional
+            Version of the construct, for an image that was asked for without one. Defaults to none.
+        accelerator_type : str, optional
+            Elastic Inference accelerator of the construct, likewise. Defaults to none.
 
         Raises
         ------
@@ -175,24 +191,38 @@ class PyTorchImage(ABC):
 
 @dataclass(frozen=True)
 class _AwsImage(PyTorchImage):
-    framework_version: str | FrameworkVersion
+    framework_version: str | FrameworkVersion | None
     scope: Scope
-    py_version: str | None
+    asked_py_version: str | None
     accelerator_type: str | None
 
-    def bind(self, scope: Construct, *, instance_type: str | None) -> PyTorchImageConfig:
+    @property
+    def py_version(self) -> str | None:
+        return self.asked_py_version
+
+    def bind(
+        self,
+        scope: Construct,
+        *,
+        instance_type: str | None,
+        framework_version: FrameworkVersion | None = None,
+        accelerator_type: str | None = None,
+    ) -> PyTorchImageConfig:
         if Token.is_unresolved(instance_type):
             problem = (
                 "instance_type must be known at synthesis for the image to be chosen, got a token; "
                 "give an image with PyTorchImage.from_ecr_repository"
             )
             raise ContainerImageError([problem])
+        version = self.framework_version or framework_version
+        if version is None:
+            raise ContainerImageError(["framework_version must be given for an image of its own, got none"])
         image = find_image(
-            self.framework_version,
+            version,
             instance_type=instance_type,
             scope=self.scope,
-            py_version=self.py_version,
-            accelerator_type=self.accelerator_type,
+            py_version=self.asked_py_version,
+            accelerator_type=self.accelerator_type or accelerator_type,
         )
         _warn_past_end_of_patch(scope, image)
         stack = Stack.of(scope)
@@ -217,7 +247,14 @@ class _RepositoryImage(PyTorchImage):
     tag: str
     framework_version: FrameworkVersion | None
 
-    def bind(self, scope: Construct, *, instance_type: str | None) -> PyTorchImageConfig:
+    def bind(
+        self,
+        scope: Construct,
+        *,
+        instance_type: str | None,
+        framework_version: FrameworkVersion | None = None,
+        accelerator_type: str | None = None,
+    ) -> PyTorchImageConfig:
         return PyTorchImageConfig(
             image_uri=self.repository.repository_uri_for_tag_or_digest(self.tag),
             framework_version=self.framework_version,
@@ -233,7 +270,14 @@ class _AssetImage(PyTorchImage):
     build_args: dict[str, str]
     framework_version: FrameworkVersion | None
 
-    def bind(self, scope: Construct, *, instance_type: str | None) -> PyTorchImageConfig:
+    def bind(
+        self,
+        scope: Construct,
+        *,
+        instance_type: str | None,
+        framework_version: FrameworkVersion | None = None,
+        accelerator_type: str | None = None,
+    ) -> PyTorchImageConfig:
         is_graviton = instance_type is not None and processor_of(instance_type) == "graviton"
         options: dict[str, Any] = {"file": self.file} if self.file else {}
         asset = ecr_assets.DockerImageAsset(

@@ -1,11 +1,10 @@
 """The Lambda function that puts inference code into model.tar.gz, and the job that does it for large ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jsii
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -13,20 +12,21 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, grant_network_interfaces
+from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics
 from cdk_sagemaker_pytorch.common.function_role import new_function_role
+from cdk_sagemaker_pytorch.common.networking import Networking, grant_network_interfaces, vpc_members
+from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.lambda_bundling import bundled_asset, bundled_function
 
 from .packaging_states import PackagingJob, PackagingStates
+from .settings import PackagerOptions, Processing
 
 __all__ = ["ModelPackager"]
 
 _SINGLETON_ID = "CdkSagemakerPytorchModelPackager"
 
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-_MEMORY_MB = range(128, 10_241)
 _LONGEST_TIMEOUT = Duration.minutes(15)
 
 # What one connection to S3 brings in 15 minutes, with a margin: 85 MB/s by
@@ -37,8 +37,6 @@ _FUNCTION_LIMIT = Size.gibibytes(64)
 # The image of processing jobs, and its Python.
 _JOB_FRAMEWORK_VERSION = "2.13"
 _JOB_PYTHON = "3.12"
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
-_LONGEST_JOB = Duration.days(7)
 
 
 @jsii.implements(iam.IGrantable)
@@ -63,13 +61,9 @@ class ModelPackager(Construct):
         but the account's.
     encryption_key : kms.IKey, optional
         Key that encrypts what it writes (SSE-KMS). Defaults to the encryption of each bucket.
-    vpc : ec2.IVpc, optional
+    networking : Networking, optional
         VPC in which it runs; S3, and for attached training jobs SageMaker, must be reachable from there.
         Defaults to no VPC.
-    vpc_subnets : ec2.SubnetSelection, optional
-        Subnets of the VPC. Defaults to the private ones.
-    security_groups : sequence of ec2.ISecurityGroup, optional
-        Defaults to a new one in the VPC.
     log_retention : logs.RetentionDays, optional
         Defaults to three months. The log group goes with the stack.
     log_encryption_key : kms.IKey, optional
@@ -77,13 +71,8 @@ class ModelPackager(Construct):
     function_limit : Size, optional
         Largest model, as it lies in S3, that a state machine gives to the function; larger ones go to a
         processing job. Defaults to 64 GiB.
-    processing_instance_type : str, optional
-        Instance type of processing jobs, with an x86 processor. Defaults to ``ml.m5.xlarge``.
-    processing_image : PyTorchImage, optional
-        Image of processing jobs, with Python 3.11 or newer and boto3. Defaults to AWS's training image of
-        PyTorch 2.13.
-    processing_max_run : Duration, optional
-        Longest run of a processing job. Defaults to one day.
+    processing : Processing, optional
+        The processing job. Defaults to that of `Processing`.
 
     Attributes
     ----------
@@ -110,43 +99,32 @@ class ModelPackager(Construct):
         architecture: lambda_.Architecture = lambda_.Architecture.ARM_64,
         reserved_concurrent_executions: int | None = None,
         encryption_key: kms.IKey | None = None,
-        vpc: ec2.IVpc | None = None,
-        vpc_subnets: ec2.SubnetSelection | None = None,
-        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        networking: Networking | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
         log_encryption_key: kms.IKey | None = None,
         function_limit: Size | None = None,
-        processing_instance_type: str = "ml.m5.xlarge",
-        processing_image: PyTorchImage | None = None,
-        processing_max_run: Duration | None = None,
+        processing: Processing | None = None,
     ) -> None:
-        processing_max_run = processing_max_run or Duration.days(1)
         problems = Problems("ModelPackager")
-        problems.check(
-            memory_size in _MEMORY_MB, f"memory_size must be from 128 to 10240 MB, got {memory_size}"
+        PackagerOptions(
+            memory_size=memory_size,
+            timeout=timeout,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            function_limit=function_limit,
+            encryption_key=encryption_key,
+            log_encryption_key=log_encryption_key,
+        ).check(problems, "")
+        networking = Networking.of(networking, problems, "networking")
+        networking.check_unused(
+            problems, "networking", "encrypt_inter_container_traffic", "enable_network_isolation"
         )
-        problems.check(
-            1 <= timeout.to_seconds() <= _LONGEST_TIMEOUT.to_seconds(),
-            f"timeout must be from 1 second to 15 minutes, got {timeout.to_seconds()} seconds",
-        )
-        problems.check_at_least("reserved_concurrent_executions", reserved_concurrent_executions, 1)
-        problems.check(
-            vpc is not None or (vpc_subnets is None and not security_groups),
-            "vpc must be given with vpc_subnets and security_groups, got none",
-        )
-        problems.check_instance_type("processing_instance_type", processing_instance_type)
-        problems.check(
-            60 <= processing_max_run.to_seconds() <= _LONGEST_JOB.to_seconds(),
-            "processing_max_run must be from 1 minute to 7 days,"
-            f" got {processing_max_run.to_seconds()} seconds",
-        )
+        self._processing = Processing.of(processing, problems, "processing")
         problems.raise_if_any()
         super().__init__(scope, construct_id)
+        problems.annotate(self)
         self.encryption_key = encryption_key
+        self._networking = networking
         self._function_limit = function_limit or _FUNCTION_LIMIT
-        self._processing_instance_type = processing_instance_type
-        self._processing_image = processing_image or PyTorchImage.training(_JOB_FRAMEWORK_VERSION)
-        self._processing_max_run = processing_max_run
         self._processing_job: PackagingJob | None = None
         self.log_group = logs.LogGroup(
             self,
@@ -159,7 +137,7 @@ class ModelPackager(Construct):
             self,
             "ServiceRole",
             log_group=self.log_group,
-            in_vpc=vpc is not None,
+            in_vpc=networking.vpc is not None,
             further_services=["sagemaker.amazonaws.com"],
         )
         self.function = lambda_.Function(
@@ -174,24 +152,13 @@ class ModelPackager(Construct):
             timeout=timeout,
             role=self.role,
             reserved_concurrent_executions=reserved_concurrent_executions,
-            vpc=vpc,
-            vpc_subnets=vpc_subnets,
-            security_groups=list(security_groups) if security_groups else None,
+            vpc=networking.vpc,
+            vpc_subnets=networking.vpc_subnets,
+            security_groups=list(networking.security_groups) or None,
             log_group=self.log_group,
         )
         if encryption_key is not None:
             encryption_key.grant_encrypt_decrypt(self.role)
-        self._network: dict[str, Any] | None = None
-        if vpc is not None:
-            chosen = vpc_subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-            self._network = {
-                "VpcConfig": {
-                    "SecurityGroupIds": [
-                        group.security_group_id for group in self.function.connections.security_groups
-                    ],
-                    "Subnets": vpc.select_subnets(**chosen._values).subnet_ids,
-                }
-            }
 
     @classmethod
     def of(cls, scope: Construct) -> "ModelPackager":
@@ -274,7 +241,7 @@ class ModelPackager(Construct):
         scope, construct_id
             Where the states live.
         event : Mapping of str to str
-            The event of the packager: texts, or JSONata in ``{% %}`` that reads variables only.
+            The event of the packager: texts, or JSONata made by `jsonata.evaluate` that reads variables only.
         job_name : str
             JSONata expression of a processing job's name.
         job_name_prefix : str
@@ -301,8 +268,9 @@ class ModelPackager(Construct):
     def _job(self) -> PackagingJob:
         """Get what all processing jobs share; code and permissions are made when it is first asked for."""
         if self._processing_job is None:
-            image = self._processing_image.bind(self, instance_type=self._processing_instance_type)
-            image.grant_pull(self.role)
+            image = self._processing.image or PyTorchImage.training(_JOB_FRAMEWORK_VERSION)
+            image_config = image.bind(self, instance_type=self._processing.instance_type)
+            image_config.grant_pull(self.role)
             grant_logs_and_metrics(self.role, self, "/aws/sagemaker/ProcessingJobs")
             code = bundled_asset(
                 self,
@@ -312,14 +280,20 @@ class ModelPackager(Construct):
                 python_version=_JOB_PYTHON,
             )
             code.bucket.grant_read(self.role, code.s3_object_key)
-            if self._network is not None:
-                grant_network_interfaces(self.role)
             self._processing_job = PackagingJob(
-                image_uri=image.image_uri,
+                image_uri=image_config.image_uri,
                 code_uri=code.s3_object_url,
                 role=self.role,
-                instance_type=self._processing_instance_type,
-                max_run=self._processing_max_run,
-                network=self._network,
+                processing=self._processing,
+                network=self._job_network(),
             )
         return self._processing_job
+
+    def _job_network(self) -> dict[str, Any]:
+        """Write ``NetworkConfig`` of the API: the function's own network."""
+        vpc = self._networking.vpc
+        if vpc is None:
+            return {}
+        grant_network_interfaces(self.role)
+        security_groups = self.function.connections.security_groups
+        return request(vpc_members(vpc, self._networking.vpc_subnets, security_groups))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -20,7 +20,7 @@ __all__ = ["PackagedModel", "package_at_deployment"]
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """What comes of packaging; all but the digest is known only at deployment.
+    """What comes of packaging; the URL is known only at deployment where something is packaged.
 
     Attributes
     ----------
@@ -28,13 +28,13 @@ class PackagedModel:
         S3 URI of the packaged model.tar.gz, or the prefix of uncompressed model data.
     submit_directory : str
         Where the container finds the code.
-    digest : str
-        Stands for what was packaged: another model or other code has another one.
+    environment : dict of str to str
+        Variables that make it another model where the URL stays when the code changes. Defaults to none.
     """
 
     model_data_url: str
     submit_directory: str
-    digest: str
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def package_at_deployment(
@@ -93,5 +93,7 @@ def package_at_deployment(
     )
     packaged.node.add_dependency(packager)
     return PackagedModel(
-        packaged.get_att_string("ModelDataUrl"), packaged.get_att_string("SubmitDirectory"), digest
+        packaged.get_att_string("ModelDataUrl"),
+        packaged.get_att_string("SubmitDirectory"),
+        {"CDK_SAGEMAKER_PYTORCH_PACKAGED": digest} if location.code_key_pattern is not None else {},
     )

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, Size, Stack
+from aws_cdk import Size, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.job_state import job_statements
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
+
+from .settings import Processing
 
 __all__ = ["PackagingJob", "PackagingStates"]
 
@@ -36,12 +39,10 @@ class PackagingJob:
         S3 URI of the packager's code, a zip file.
     role : iam.IRole
         Role of the job: the packager's own.
-    instance_type : str
-        Its instance type.
-    max_run : Duration
-        After so long it is stopped.
-    network : Mapping, optional
-        ``NetworkConfig`` of the API. Defaults to none.
+    processing : Processing
+        Its instance type, and when it is stopped.
+    network : Mapping of str to Any
+        ``NetworkConfig`` of the API; empty for SageMaker's network.
     """
 
     def __init__(
@@ -50,12 +51,11 @@ class PackagingJob:
         image_uri: str,
         code_uri: str,
         role: iam.IRole,
-        instance_type: str,
-        max_run: Duration,
-        network: Mapping[str, Any] | None = None,
+        processing: Processing,
+        network: Mapping[str, Any],
     ) -> None:
         self.role = role
-        self._request: dict[str, Any] = {
+        own: dict[str, Any] = {
             "AppSpecification": {
                 "ImageUri": image_uri,
                 "ContainerEntrypoint": ["bash", "-c", _SCRIPT, "packager"],
@@ -71,17 +71,14 @@ class PackagingJob:
                     },
                 }
             ],
-            "ProcessingResources": {
-                "ClusterConfig": {
-                    "InstanceCount": 1,
-                    "InstanceType": instance_type,
-                    "VolumeSizeInGB": 10,  # packaging takes no disk
-                }
-            },
             "RoleArn": role.role_arn,
-            "StoppingCondition": {"MaxRuntimeInSeconds": max_run.to_seconds()},
-            **({"NetworkConfig": dict(network)} if network else {}),
+            "ProcessingResources.ClusterConfig.InstanceCount": 1,
+            "ProcessingResources.ClusterConfig.VolumeSizeInGB": 10,  # packaging takes no disk
+            "StoppingCondition.MaxRuntimeInSeconds": 24 * 3600,
         }
+        self._request = request(
+            own, processing.members(), {"NetworkConfig": dict(network)} if network else {}
+        )
 
     def render(self, *, name: str, event: str, region: str) -> dict[str, Any]:
         """Render the arguments of ``CreateProcessingJob``.
@@ -134,7 +131,7 @@ class PackagingStates(sfn.StateMachineFragment):
     job_name_prefix : str
         What that begins with, for the permission.
     event : Mapping of str to str
-        The packager's event: texts, or JSONata in ``{% %}`` that reads variables only.
+        The packager's event: texts, or JSONata made by `jsonata.evaluate` that reads variables only.
     model_arns : str or None
         ARN pattern of the models that the state machine may ask S3 for the size of; None where they have
         none, for they are uncompressed.

@@ -2,21 +2,24 @@
 
 from typing import Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.options import Text
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.container_image import processor_of
+from cdk_sagemaker_pytorch.images.instance_processor import instance_family
 
 from .elastic_inference import acknowledge_accelerator, check_accelerator, warn_of_accelerator
 from .model import PyTorchModel
 from .production_variant import ProductionVariant
+from .settings import Instances
 
 __all__ = ["PyTorchEndpoint", "endpoint_metric", "grant_invoke_endpoint"]
+
+_ENDPOINT_NAME = Text(shape="EndpointName")
 
 
 class PyTorchEndpoint(Construct):
@@ -37,15 +40,10 @@ class PyTorchEndpoint(Construct):
         Defaults to 1.
     accelerator_type : str, optional
         Elastic Inference accelerator, which AWS has discontinued. Defaults to the model's.
-    variant_name : str, optional
-        Defaults to ``AllTraffic``.
+    instances : Instances, optional
+        What else the instances are given. Defaults to those of `Instances`.
     endpoint_name : str, optional
         Defaults to a name that CloudFormation makes.
-    volume_key : kms.IKey, optional
-        Key for the instances' storage. Defaults to a key of SageMaker's.
-    startup_timeout : Duration, optional
-        How long the container may take to load the model, up to an hour. Defaults to SageMaker's
-        own.
 
     Raises
     ------
@@ -62,25 +60,25 @@ class PyTorchEndpoint(Construct):
         instance_type: str | None = None,
         initial_instance_count: int = 1,
         accelerator_type: str | None = None,
-        variant_name: str = "AllTraffic",
+        instances: Instances | None = None,
         endpoint_name: str | None = None,
-        volume_key: kms.IKey | None = None,
-        startup_timeout: Duration | None = None,
     ) -> None:
-        self.instance_type = instance_type or model.instance_type
-        self.variant_name = variant_name
+        problems = Problems("PyTorchEndpoint")
+        problems.require(model, PyTorchModel, "model")
+        self.instance_type = model.instance_type if instance_type is None else instance_type
         accelerator_type = accelerator_type or model.accelerator_type
+        instances = Instances.of(instances, problems, "instances")
         variant = ProductionVariant(
             model_name=model.model_name,
             framework_version=model.framework_version,
             instance_type=self.instance_type,
             initial_instance_count=initial_instance_count,
-            variant_name=variant_name,
             accelerator_type=accelerator_type,
-            startup_timeout=startup_timeout,
+            instances=instances,
         )
-        problems = Problems("PyTorchEndpoint")
         variant.check(problems)
+        if endpoint_name is not None:
+            _ENDPOINT_NAME.check(problems, "endpoint_name", endpoint_name)
         check_accelerator(problems, accelerator_type, model.framework_version)
         problems.check(
             accelerator_type == model.accelerator_type,
@@ -88,19 +86,22 @@ class PyTorchEndpoint(Construct):
             f" {model.accelerator_type}, got {accelerator_type}: give it to the PyTorchModel",
         )
         problems.check(
-            processor_of(self.instance_type) == processor_of(model.instance_type),
+            not _has_family(self.instance_type)
+            or processor_of(self.instance_type) == processor_of(model.instance_type),
             "instance_type must have the processor that the model's image was chosen for,"
             f" as {model.instance_type} has, got {self.instance_type}: give it to the PyTorchModel",
         )
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
+        problems.annotate(self)
+        self.variant_name = instances.variant_name
         warn_of_accelerator(self, accelerator_type, self.instance_type)
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
             production_variants=[variant.render_cloudformation()],
-            kms_key_id=volume_key.key_arn if volume_key is not None else None,
+            kms_key_id=instances.volume_key.key_arn if instances.volume_key is not None else None,
         )
         if accelerator_type is not None:
             acknowledge_accelerator(config)
@@ -129,6 +130,10 @@ class PyTorchEndpoint(Construct):
             Further properties of `aws_cloudwatch.Metric`, for example ``statistic``.
         """
         return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
+
+
+def _has_family(instance_type: object) -> bool:
+    return isinstance(instance_type, str) and instance_family(instance_type) is not None
 
 
 def grant_invoke_endpoint(grantee: iam.IGrantable, endpoint_arn: str) -> iam.Grant:

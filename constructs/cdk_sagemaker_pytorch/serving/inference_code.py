@@ -1,13 +1,14 @@
 """The code that serves: what it defaults to, and what its container is told about it."""
 
-from aws_cdk import Duration
-
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceCode
 
+from .settings import ServingContainer
+
 __all__ = [
     "CODE_DIRECTORY",
+    "OWN_VARIABLES",
     "check_inference_code",
     "default_inference_code",
     "serving_environment",
@@ -17,6 +18,10 @@ _MODEL_DIR = "/opt/ml/model"
 
 CODE_DIRECTORY = f"{_MODEL_DIR}/code"
 """Where a container of version 1.2 or newer finds the inference code."""
+
+
+OWN_VARIABLES = 10
+"""How many variables of the library's own a container gets at most."""
 
 
 def default_inference_code(accelerator_type: str | None) -> SourceCode:
@@ -76,8 +81,7 @@ def serving_environment(
     has_handlers: bool,
     submit_directory: str,
     region: str,
-    model_server_workers: int | None = None,
-    response_timeout: Duration | None = None,
+    container: ServingContainer,
 ) -> dict[str, str]:
     """Environment of a serving container.
 
@@ -94,10 +98,8 @@ def serving_environment(
         ``/opt/ml/model/code``, or up to version 1.1 the S3 URI of sourcedir.tar.gz.
     region : str
         The region.
-    model_server_workers : int, optional
-        Worker processes, each with a copy of the model. Defaults to the container's choice.
-    response_timeout : Duration, optional
-        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+    container : ServingContainer
+        Settings of the model server.
     """
     server = framework_version.model_server
     environment = {
@@ -114,13 +116,4 @@ def serving_environment(
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"
         environment["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] = entry_point
-    if model_server_workers is not None:
-        environment["SAGEMAKER_MODEL_SERVER_WORKERS"] = str(model_server_workers)
-    if response_timeout is not None:
-        seconds = str(response_timeout.to_seconds())
-        variables = {
-            "ray": ["RAYSERVE_BACKEND_TIMEOUT"],
-            "torchserve": ["SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_TS_RESPONSE_TIMEOUT"],
-        }.get(server, ["SAGEMAKER_MODEL_SERVER_TIMEOUT"])
-        environment.update(dict.fromkeys(variables, seconds))
-    return environment
+    return environment | container.environment(server)

@@ -1,26 +1,31 @@
 """A PyTorch model on SageMaker."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jsii
-from aws_cdk import Annotations, Duration, Stack
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
+from cdk_sagemaker_pytorch.common.environment import check_environment
+from cdk_sagemaker_pytorch.common.networking import Networking
+from cdk_sagemaker_pytorch.common.options import cloudformation_properties, request
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_data import ModelData
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
-from cdk_sagemaker_pytorch.packaging.packaged_model import package_at_deployment
+from cdk_sagemaker_pytorch.packaging.packaged_model import PackagedModel, package_at_deployment
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
-from cdk_sagemaker_pytorch.source.source_code import SourceCode
+from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 
 from .elastic_inference import check_accelerator
-from .inference_code import CODE_DIRECTORY, check_inference_code, serving_environment
+from .inference_code import CODE_DIRECTORY, OWN_VARIABLES, check_inference_code, serving_environment
+from .settings import ModelOptions, ServingContainer
 
 __all__ = ["PyTorchModel"]
 
@@ -51,14 +56,12 @@ class PyTorchModel(Construct):
         Elastic Inference accelerator that the image is chosen for. Defaults to none.
     environment : Mapping of str to str, optional
         Further environment variables of the container. Defaults to none.
-    model_server_workers : int, optional
-        Worker processes, each with a copy of the model. Defaults to the container's choice.
-    response_timeout : Duration, optional
-        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+    container : ServingContainer, optional
+        Settings of the model server. Defaults to those of `ServingContainer`.
+    networking : Networking, optional
+        A VPC, isolation. Defaults to those of `Networking`.
     image : PyTorchImage, optional
-        Container image. Defaults to AWS's inference image of `framework_version`.
-    py_version : str, optional
-        Python of the image. Defaults to the newest that it comes with.
+        Container image. Defaults to AWS's inference image of `framework_version`, with its newest Python.
     artifacts_bucket : s3.IBucket, optional
         Where the packaged model goes. Defaults to a new `ArtifactsBucket`, if one is needed.
     packager : ModelPackager, optional
@@ -84,10 +87,9 @@ class PyTorchModel(Construct):
         instance_type: str = "ml.m5.large",
         accelerator_type: str | None = None,
         environment: Mapping[str, str] | None = None,
-        model_server_workers: int | None = None,
-        response_timeout: Duration | None = None,
+        container: ServingContainer | None = None,
+        networking: Networking | None = None,
         image: PyTorchImage | None = None,
-        py_version: str | None = None,
         artifacts_bucket: s3.IBucket | None = None,
         packager: ModelPackager | None = None,
         role: iam.IRole | None = None,
@@ -96,8 +98,20 @@ class PyTorchModel(Construct):
         self.instance_type = instance_type
         self.accelerator_type = accelerator_type
         problems = Problems("PyTorchModel")
-        problems.check_instance_type("instance_type", instance_type)
-        problems.check_at_least("model_server_workers", model_server_workers, 1)
+        problems.require(model_data, ModelData, "model_data")
+        ModelOptions(
+            source_code=source_code,
+            entry_point=entry_point,
+            instance_type=instance_type,
+            artifacts_bucket=artifacts_bucket,
+            image=image,
+            packager=packager,
+            role=role,
+        ).check(problems, "")
+        container = ServingContainer.of(container, problems, "container")
+        networking = Networking.of(networking, problems, "networking")
+        networking.check_unused(problems, "networking", "encrypt_inter_container_traffic")
+        environment = check_environment(problems, environment, shape="Environment", own=OWN_VARIABLES)
         check_accelerator(problems, accelerator_type, self.framework_version)
         check_inference_code(problems, source_code, self.framework_version)
         problems.check(
@@ -108,68 +122,33 @@ class PyTorchModel(Construct):
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
+        problems.annotate(self)
         self.role = role or new_container_role(self, "Role")
-        self.image = image or PyTorchImage.inference(
-            self.framework_version, py_version=py_version, accelerator_type=accelerator_type
+        self.image = image or PyTorchImage.inference()
+        image_config = self.image.bind(
+            self,
+            instance_type=instance_type,
+            framework_version=self.framework_version,
+            accelerator_type=accelerator_type,
         )
-        image_config = self.image.bind(self, instance_type=instance_type)
         image_config.grant_pull(self.role)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
-
-        location = model_data.bind(self)
-        submit_directory = CODE_DIRECTORY
-        environment = dict(environment or {})
-        fields = {"framework_version": self.framework_version.full}
-        has_handlers = False
-        if source_code is not None:
-            archive = source_code.bind_inference(
-                self, "SourceCode", with_handlers=self.framework_version.ships_handlers
-            )
-            annotate_inference_script(
-                self,
-                source_code,
-                framework_version=self.framework_version,
-                accelerator_type=accelerator_type,
-                py_version=py_version,
-            )
-            has_handlers = archive.has_handlers
-            entry_point = archive.entry_point
-            fields |= {"source_code": archive.s3_uri, "entry_point": entry_point}
-        # Hosting asks for archives that end in .tar.gz.
-        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
-        if source_code is None and location.s3_uri is not None and is_hosted:
-            self.model_data_url = location.s3_uri
-            location.grant_read(self.role)
-        else:
-            packager = packager or ModelPackager.of(self)
-            if source_code is not None:
-                archive.grant_read(packager)
-            packaged = package_at_deployment(
-                self,
-                packager=packager,
-                location=location,
-                compressed=model_data.compressed,
-                fields=fields,
-                reader=self.role,
-                artifacts_bucket=artifacts_bucket,
-            )
-            self.model_data_url = packaged.model_data_url
-            submit_directory = packaged.submit_directory
-            if location.code_key_pattern is not None:
-                # The URL stays when the code changes: this makes it another model all the same.
-                environment["CDK_SAGEMAKER_PYTORCH_PACKAGED"] = packaged.digest
-
-        if (
-            self.framework_version.model_server == "ray"
-            and not has_handlers
-            and "SM_RAYSERVE_APP" not in environment
-        ):
-            Annotations.of(self).add_warning_v2(
-                "cdk-sagemaker-pytorch:Model.noRayApplication",
-                "handler functions run on Ray Serve only with the adapter that ships with source_code:"
-                " give source_code, or name an application with environment SM_RAYSERVE_APP or in the"
-                " model's config.yaml",
-            )
+        archive = self._bind_code(source_code)
+        packaged = self._package(model_data, archive, artifacts_bucket, packager)
+        self.model_data_url = packaged.model_data_url
+        environment = {
+            **serving_environment(
+                self.framework_version,
+                entry_point=entry_point if archive is None else archive.entry_point,
+                has_handlers=archive is not None and archive.has_handlers,
+                submit_directory=packaged.submit_directory,
+                region=Stack.of(self).region,
+                container=container,
+            ),
+            **environment,
+            **packaged.environment,
+        }
+        self._warn_without_application(archive, environment)
         resource = sagemaker.CfnModel(
             self,
             "Resource",
@@ -178,19 +157,9 @@ class PyTorchModel(Construct):
                 image=image_config.image_uri,
                 model_data_url=self.model_data_url if model_data.compressed else None,
                 model_data_source=None if model_data.compressed else _uncompressed(self.model_data_url),
-                environment={
-                    **serving_environment(
-                        self.framework_version,
-                        entry_point=entry_point,
-                        has_handlers=has_handlers,
-                        submit_directory=submit_directory,
-                        region=Stack.of(self).region,
-                        model_server_workers=model_server_workers,
-                        response_timeout=response_timeout,
-                    ),
-                    **environment,
-                },
+                environment=environment,
             ),
+            **_network_properties(request(networking.bind(self, self.role))),
         )
         resource.node.add_dependency(self.role)
         self.model_name = resource.attr_model_name
@@ -200,6 +169,61 @@ class PyTorchModel(Construct):
         """The container's role: grant it what the handlers need besides the model."""
         return self.role.grant_principal
 
+    def _bind_code(self, source_code: SourceCode | None) -> SourceArchive | None:
+        if source_code is None:
+            return None
+        annotate_inference_script(
+            self,
+            source_code,
+            framework_version=self.framework_version,
+            accelerator_type=self.accelerator_type,
+            py_version=self.image.py_version,
+        )
+        return source_code.bind_inference(
+            self, "SourceCode", with_handlers=self.framework_version.ships_handlers
+        )
+
+    def _package(
+        self,
+        model_data: ModelData,
+        archive: SourceArchive | None,
+        artifacts_bucket: s3.IBucket | None,
+        packager: ModelPackager | None,
+    ) -> PackagedModel:
+        """Bring model data and code together, or leave model data without code where they lie."""
+        location = model_data.bind(self)
+        # Hosting asks for archives that end in .tar.gz.
+        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        if archive is None and location.s3_uri is not None and is_hosted:
+            location.grant_read(self.role)
+            return PackagedModel(location.s3_uri, CODE_DIRECTORY)
+        fields = {"framework_version": self.framework_version.full}
+        packager = packager or ModelPackager.of(self)
+        if archive is not None:
+            archive.grant_read(packager)
+            fields |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}
+        return package_at_deployment(
+            self,
+            packager=packager,
+            location=location,
+            compressed=model_data.compressed,
+            fields=fields,
+            reader=self.role,
+            artifacts_bucket=artifacts_bucket,
+        )
+
+    def _warn_without_application(
+        self, archive: SourceArchive | None, environment: Mapping[str, str]
+    ) -> None:
+        has_application = (archive is not None and archive.has_handlers) or "SM_RAYSERVE_APP" in environment
+        if self.framework_version.model_server == "ray" and not has_application:
+            Annotations.of(self).add_warning_v2(
+                "cdk-sagemaker-pytorch:Model.noRayApplication",
+                "handler functions run on Ray Serve only with the adapter that ships with source_code:"
+                " give source_code, or name an application with environment SM_RAYSERVE_APP or in the"
+                " model's config.yaml",
+            )
+
 
 def _uncompressed(uri: str) -> sagemaker.CfnModel.ModelDataSourceProperty:
     return sagemaker.CfnModel.ModelDataSourceProperty(
@@ -207,3 +231,11 @@ def _uncompressed(uri: str) -> sagemaker.CfnModel.ModelDataSourceProperty:
             compression_type="None", s3_data_type="S3Prefix", s3_uri=uri
         )
     )
+
+
+def _network_properties(network: dict[str, Any]) -> dict[str, Any]:
+    """Turn the network as the API has it into properties of CloudFormation's model."""
+    properties = cloudformation_properties(network)
+    if "vpc_config" in properties:
+        properties["vpc_config"] = sagemaker.CfnModel.VpcConfigProperty(**properties["vpc_config"])
+    return properties

@@ -3,12 +3,21 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sagemaker_pytorch.common.options import (
+    InstanceType,
+    Options,
+    Whole,
+    cloudformation_properties,
+    option,
+)
 from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.common.tokens import is_token
 from cdk_sagemaker_pytorch.images.container_image import processor_of
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+
+from .settings import Instances
 
 __all__ = ["ProductionVariant"]
 
@@ -17,7 +26,7 @@ _RAY_GPU_AMI = "al2-ami-sagemaker-inference-gpu-3-1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductionVariant:
+class ProductionVariant(Options):
     """A model on a number of instances.
 
     Attributes
@@ -30,63 +39,49 @@ class ProductionVariant:
         Instance type.
     initial_instance_count : int
         Number of instances to start with.
-    variant_name : str
-        Its name. Defaults to ``AllTraffic``, as in the SageMaker Python SDK.
     accelerator_type : str, optional
         Elastic Inference accelerator. Defaults to none.
-    startup_timeout : Duration, optional
-        How long the container may take until it answers its health check. Defaults to SageMaker's
-        own.
+    instances : Instances
+        What else the instances are given.
     """
 
     model_name: str
     framework_version: FrameworkVersion
-    instance_type: str
-    initial_instance_count: int
-    variant_name: str = "AllTraffic"
+    instance_type: str = option(InstanceType("InstanceType", "ProductionVariantInstanceType"), "ml.m5.large")
+    initial_instance_count: int = option(Whole("InitialInstanceCount", "InitialTaskCount"), 1)
     accelerator_type: str | None = None
-    startup_timeout: Duration | None = None
+    instances: Instances
 
-    def check(self, problems: Problems) -> None:
+    def check(self, problems: Problems, name: str = "") -> None:
         """Note what is wrong with the instances.
 
         Parameters
         ----------
         problems : Problems
             Gets the findings.
+        name : str, optional
+            Name of the group. Defaults to none: its parameters are flat keywords.
         """
-        problems.check_instance_type("instance_type", self.instance_type)
-        problems.check_at_least("initial_instance_count", self.initial_instance_count, 1)
-        if self.startup_timeout is not None:
-            seconds = self.startup_timeout.to_seconds()
-            problems.check(
-                60 <= seconds <= 3600,
-                f"startup_timeout must be from 60 to 3600 seconds, got {seconds}",
-            )
+        super().check(problems, name)
+        self.instances.check_with(problems, "instances", self.instance_type)
 
-    def render_api(self) -> dict[str, Any]:
-        """Render for the SageMaker API."""
-        return {
-            "".join(word.capitalize() for word in name.split("_")): value
-            for name, value in self._settings().items()
-        }
+    def members(self) -> dict[str, Any]:
+        """Write it as the API's ``ProductionVariant``."""
+        members = {**self.instances.members(), "ModelName": self.model_name, **super().members()}
+        members["InitialVariantWeight"] = 1
+        if self.accelerator_type is not None:
+            members["AcceleratorType"] = self.accelerator_type
+        is_known = not is_token(self.instance_type)
+        if (
+            is_known
+            and self.framework_version.model_server == "ray"
+            and processor_of(self.instance_type) == "gpu"
+        ):
+            members["InferenceAmiVersion"] = _RAY_GPU_AMI
+        return members
 
     def render_cloudformation(self) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
         """Render for CloudFormation."""
-        return sagemaker.CfnEndpointConfig.ProductionVariantProperty(**self._settings())
-
-    def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "variant_name": self.variant_name,
-            "model_name": self.model_name,
-            "instance_type": self.instance_type,
-            "initial_instance_count": self.initial_instance_count,
-            "initial_variant_weight": 1,
-        }
-        if self.accelerator_type is not None:
-            settings["accelerator_type"] = self.accelerator_type
-        if self.startup_timeout is not None:
-            settings["container_startup_health_check_timeout_in_seconds"] = self.startup_timeout.to_seconds()
-        if self.framework_version.model_server == "ray" and processor_of(self.instance_type) == "gpu":
-            settings["inference_ami_version"] = _RAY_GPU_AMI
-        return settings
+        return sagemaker.CfnEndpointConfig.ProductionVariantProperty(
+            **cloudformation_properties(self.members())
+        )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "Expression",
     "evaluate",
     "expression",
     "hyperparameters",
@@ -14,12 +15,40 @@ __all__ = [
     "metrics",
     "model_data",
     "or_null",
+    "written_out",
 ]
 
 
-def evaluate(expression: str) -> str:
+class Expression(str):
+    """A string of Amazon States Language that is JSONata because the library made it so."""
+
+    __slots__ = ()
+
+
+def evaluate(expression: str) -> Expression:
     """Mark a string as JSONata for Amazon States Language."""
-    return "{% " + expression + " %}"
+    return Expression("{% " + expression + " %}")
+
+
+def written_out(value: Any) -> Any:
+    """Write a value for Amazon States Language, in which nothing but an `Expression` is evaluated.
+
+    Text of a user's that looks like JSONata, such as a Jinja template, becomes the JSONata of a literal.
+
+    Parameters
+    ----------
+    value : Any
+        JSON with expressions in it.
+    """
+    if isinstance(value, Expression):
+        return str(value)
+    if isinstance(value, str) and value.startswith("{%") and value.endswith("%}"):
+        return str(evaluate(literal(value)))
+    if isinstance(value, Mapping):
+        return {name: written_out(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [written_out(item) for item in value]
+    return value
 
 
 def literal(value: Any) -> str:
@@ -29,7 +58,7 @@ def literal(value: Any) -> str:
 
 def expression(value: str) -> str:
     """Turn a string of Amazon States Language, plain or JSONata, into a JSONata expression."""
-    if value.startswith("{%") and value.endswith("%}"):
+    if isinstance(value, Expression):
         return f"({value[2:-2].strip()})"
     return literal(value)
 

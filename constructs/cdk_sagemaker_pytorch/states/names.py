@@ -5,7 +5,7 @@ import hashlib
 from aws_cdk import Names
 from constructs import Construct
 
-__all__ = ["RUN_PATTERN", "RUN_SUFFIX", "name_prefix", "version_prefix"]
+__all__ = ["ENTRY_SUFFIX", "RUN_PATTERN", "RUN_SUFFIX", "name_prefix", "version_prefix"]
 
 # SageMaker allows 63 characters: prefix, dash, 14 digits, dash, 8 hex digits.
 _LONGEST_PREFIX = 63 - 24
@@ -18,6 +18,17 @@ RUN_SUFFIX = (
 """JSONata: the start of the execution to the second, and eight hex digits of its identity.
 
 A redrive counts as another identity, for the training job of the first try keeps its name.
+"""
+
+ENTRY_SUFFIX = (
+    "$replace($substring($states.context.Execution.StartTime, 0, 19), /[^0-9]/, '')"
+    " & '-' & $substring($hash($states.context.Execution.Id"
+    " & $string($states.context.Execution.RedriveCount) & $states.context.State.EnteredTime"
+    " & ($exists($states.context.Map) ? $string($states.context.Map.Item.Index) : ''), 'MD5'), 0, 8)"
+)
+"""JSONata: as `RUN_SUFFIX`, but another one each time that a state is entered: in a Map, a loop, or again.
+
+The retries of one entry share it, so that the call whose answer was lost is not made a second job.
 """
 
 RUN_PATTERN = f"{'?' * 14}-{'?' * 8}"

@@ -8,6 +8,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from . import jsonata
+
 __all__ = ["RETRY_EVERYTHING", "TaskState", "integration_arn"]
 
 _BACKOFF: Final = {
@@ -85,7 +87,7 @@ class TaskState(sfn.CustomState):
     resource : str
         ARN of the service integration, see `integration_arn`.
     arguments : Mapping
-        Its arguments: JSON with JSONata in ``{% %}``.
+        Its arguments: JSON with JSONata where `jsonata.evaluate` made it; no other text is evaluated.
     statements : sequence of iam.PolicyStatement
         What the state machine's role must be allowed.
     assign : Mapping, optional
@@ -125,8 +127,8 @@ class TaskState(sfn.CustomState):
                 "Type": "Task",
                 "QueryLanguage": "JSONata",
                 "Resource": resource,
-                "Arguments": dict(arguments),
-                **{key: value for key, value in optional.items() if value is not None},
+                "Arguments": jsonata.written_out(arguments),
+                **{key: jsonata.written_out(value) for key, value in optional.items() if value is not None},
             },
         )
         self._statements = list(statements)

@@ -10,112 +10,148 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.first_state import FirstState
 from cdk_sagemaker_pytorch.states.job_state import job_statements
+from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
-__all__ = ["training_states"]
+__all__ = ["TrainingStates"]
+
+# How often an attached job is looked at.
+_POLL_INTERVAL = Duration.seconds(10)
 
 
-def training_states(
-    scope: Construct,
-    *,
-    arguments: Mapping[str, Any],
-    job_name_prefix: str,
-    role: iam.IRole,
-    poll_interval: Duration,
-) -> tuple[sfn.State, list[sfn.INextable]]:
-    """Make the states of a `PyTorchTrainingJob`.
+class TrainingStates(sfn.StateMachineFragment):
+    """The states of one use of a `PyTorchTrainingJob`, made by its `states`.
 
     Parameters
     ----------
-    scope : Construct
-        The construct that they belong to.
-    arguments : Mapping of str to Any
-        Arguments of ``CreateTrainingJob``.
+    scope, construct_id
+        As for every construct.
+    request : Mapping of str to Any
+        Arguments of ``CreateTrainingJob`` but for the name.
     job_name_prefix : str
         Prefix of the names of its training jobs.
     role : iam.IRole
         Role of its training jobs.
-    poll_interval : Duration
-        How often an attached job is looked at.
-
-    Returns
-    -------
-    tuple of sfn.State and list of sfn.INextable
-        The first state, and those after which the job is completed. Their output is
-        ``{"training_job_name", "model_data", "metrics"}``.
     """
-    train = TaskState(
-        scope,
-        "Train",
-        resource=integration_arn(scope, "sagemaker:createTrainingJob.sync"),
-        arguments=arguments,
-        output=_job_output("$states.result"),
-        statements=job_statements(scope, kind="Training", name_prefix=job_name_prefix, role=role),
-    )
-    failed = sfn.Fail.jsonata(
-        scope,
-        "Training failed",
-        error="TrainingJobFailed",
-        cause=jsonata.evaluate(
-            "$contains($states.input.Cause, '\"FailureReason\"')"
-            " ? ($job := $parse($states.input.Cause); $job.FailureReason"
-            " & '; logs: /aws/sagemaker/TrainingJobs, stream ' & $job.TrainingJobName)"
-            " : $states.input.Cause"
-        ),
-    )
-    train.add_catch(failed, errors=["States.TaskFailed"])
 
-    describe = TaskState(
-        scope,
-        "Describe training job",
-        resource=integration_arn(scope, "aws-sdk:sagemaker:describeTrainingJob"),
-        arguments={"TrainingJobName": jsonata.evaluate("$states.input.training_job_name")},
-        output={
-            **_job_output("$states.result"),
-            "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
-            "failure_reason": jsonata.evaluate(jsonata.or_null("$states.result.FailureReason")),
-        },
-        statements=[
-            # Any job may be attached to: its name is known only at run time.
-            iam.PolicyStatement(
-                actions=["sagemaker:DescribeTrainingJob"],
-                resources=[sagemaker_arn(scope, "training-job", "*")],
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        request: Mapping[str, Any],
+        job_name_prefix: str,
+        role: iam.IRole,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        arguments = {"TrainingJobName": jsonata.evaluate(self.job_name(job_name_prefix)), **request}
+        train, attached = self._train(arguments, job_name_prefix, role), self._attached()
+        describe = self._describe()
+        describe.next(
+            sfn.Choice.jsonata(self, "Completed?")
+            .when(sfn.Condition.jsonata("{% $states.input.status = 'Completed' %}"), attached)
+            .when(
+                sfn.Condition.jsonata("{% $states.input.status in ['InProgress', 'Stopping'] %}"),
+                sfn.Wait.jsonata(
+                    self, "Wait for training job", time=sfn.WaitTime.duration(_POLL_INTERVAL)
+                ).next(describe),
             )
-        ],
-    )
-    wait = sfn.Wait.jsonata(scope, "Wait for training job", time=sfn.WaitTime.duration(poll_interval))
-    attached = sfn.Pass.jsonata(
-        scope,
-        "Attached",
-        outputs={
-            name: jsonata.evaluate(f"$states.input.{name}")
-            for name in ("training_job_name", "model_data", "metrics")
-        },
-    )
-    not_completed = sfn.Fail.jsonata(
-        scope,
-        "Training job not completed",
-        error="TrainingJobNotCompleted",
-        cause=jsonata.evaluate(
-            "$states.input.training_job_name & ' is ' & $states.input.status"
-            " & ($states.input.failure_reason ? ': ' & $states.input.failure_reason : '')"
-        ),
-    )
-    describe.next(
-        sfn.Choice.jsonata(scope, "Completed?")
-        .when(sfn.Condition.jsonata("{% $states.input.status = 'Completed' %}"), attached)
-        .when(
-            sfn.Condition.jsonata("{% $states.input.status in ['InProgress', 'Stopping'] %}"),
-            wait.next(describe),
+            .otherwise(self._not_completed())
         )
-        .otherwise(not_completed)
-    )
-    attach = sfn.Choice.jsonata(scope, "Attach?")
-    attach.when(sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"), describe).otherwise(
-        train
-    )
-    return attach, [train, attached]
+        self._start = FirstState(self, "Attach?", reuse="take job.states() for each further use")
+        self._start.when(
+            sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"), describe
+        ).otherwise(train)
+        self._ends: list[sfn.INextable] = [train, attached]
+
+    @property
+    def id(self) -> str:
+        """Id of the construct."""
+        return self.node.id
+
+    @property
+    def start_state(self) -> sfn.State:
+        """The first state: train, or attach to the job that the input names."""
+        return self._start
+
+    @property
+    def end_states(self) -> list[sfn.INextable]:
+        """The states after which the job is known and completed.
+
+        Their output is ``{"training_job_name", "model_data", "metrics"}``.
+        """
+        return self._ends
+
+    @staticmethod
+    def job_name(prefix: str) -> str:
+        """JSONata expression of a job's name, different at each entry of the state that creates it."""
+        return f"'{prefix}-' & {ENTRY_SUFFIX}"
+
+    def _train(self, arguments: Mapping[str, Any], job_name_prefix: str, role: iam.IRole) -> TaskState:
+        train = TaskState(
+            self,
+            "Train",
+            resource=integration_arn(self, "sagemaker:createTrainingJob.sync"),
+            arguments=arguments,
+            output=_job_output("$states.result"),
+            statements=job_statements(self, kind="Training", name_prefix=job_name_prefix, role=role),
+        )
+        failed = sfn.Fail.jsonata(
+            self,
+            "Training failed",
+            error="TrainingJobFailed",
+            cause=jsonata.evaluate(
+                "$contains($states.input.Cause, '\"FailureReason\"')"
+                " ? ($job := $parse($states.input.Cause); $job.FailureReason"
+                " & '; logs: /aws/sagemaker/TrainingJobs, stream ' & $job.TrainingJobName)"
+                " : $states.input.Cause"
+            ),
+        )
+        train.add_catch(failed, errors=["States.TaskFailed"])
+        return train
+
+    def _describe(self) -> TaskState:
+        return TaskState(
+            self,
+            "Describe training job",
+            resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
+            arguments={"TrainingJobName": jsonata.evaluate("$states.input.training_job_name")},
+            output={
+                **_job_output("$states.result"),
+                "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
+                "failure_reason": jsonata.evaluate(jsonata.or_null("$states.result.FailureReason")),
+            },
+            statements=[
+                # Any job may be attached to: its name is known only at run time.
+                iam.PolicyStatement(
+                    actions=["sagemaker:DescribeTrainingJob"],
+                    resources=[sagemaker_arn(self, "training-job", "*")],
+                )
+            ],
+        )
+
+    def _attached(self) -> sfn.Pass:
+        return sfn.Pass.jsonata(
+            self,
+            "Attached",
+            outputs={
+                name: jsonata.evaluate(f"$states.input.{name}")
+                for name in ("training_job_name", "model_data", "metrics")
+            },
+        )
+
+    def _not_completed(self) -> sfn.Fail:
+        return sfn.Fail.jsonata(
+            self,
+            "Training job not completed",
+            error="TrainingJobNotCompleted",
+            cause=jsonata.evaluate(
+                "$states.input.training_job_name & ' is ' & $states.input.status"
+                " & ($states.input.failure_reason ? ': ' & $states.input.failure_reason : '')"
+            ),
+        )
 
 
 def _job_output(job: str) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, Duration, Size, Stack
+from aws_cdk import App, CfnOutput, Size, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_sagemaker_pytorch import (
     ArtifactsBucket,
     ModelPackager,
+    OutputData,
     PyTorchPipeline,
     PyTorchTrainingJob,
     SourceCode,
@@ -56,7 +57,7 @@ class Pipelines(Stack):
                     framework_version="2.6",
                     source_code=SourceCode.from_file(SCRIPTS / "write_answer.py"),
                     hyperparameters={"answer": name},
-                    compress_output=compressed,
+                    output=OutputData(compress=compressed),
                 ),
                 SourceCode.from_file(SCRIPTS / "serve_answer.py"),
                 ModelPackager(self, f"{name}Packager", function_limit=limit),
@@ -88,7 +89,6 @@ class Pipelines(Stack):
             source_code=source_code,
             packager=packager,
             sample_request=[[0.5, 0.5]],
-            poll_interval=Duration.seconds(1),
         )
         CfnOutput(self, f"{name}Machine", value=pipeline.state_machine_arn)
         CfnOutput(self, f"{name}Endpoint", value=pipeline.endpoint_name)

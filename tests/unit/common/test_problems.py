@@ -17,7 +17,6 @@ def test_nothing_is_raised_without_problems() -> None:
     problems.check(True, "never said")
     problems.check_at_least("count", 1, 1)
     problems.check_at_least("count", None, 1)
-    problems.check_instance_type("instance_type", "ml.m5.large")
     problems.raise_if_any()
 
 
@@ -31,11 +30,11 @@ def test_tokens_pass_because_they_are_known_only_at_deployment() -> None:
 def test_fails_when_anything_was_noted_with_all_of_it_at_once() -> None:
     problems = Problems("Thing")
     problems.check_at_least("count", 0, 1)
-    problems.check_instance_type("instance_type", "m5.large")
+    problems.add("name must be text, got 3")
     with pytest.raises(ConfigurationError) as raised:
         problems.raise_if_any()
     assert raised.value.problems == (
         "count must be at least 1, got 0",
-        "instance_type must be a SageMaker instance type such as ml.m5.large, got m5.large",
+        "name must be text, got 3",
     )
     assert str(raised.value) == "Thing: " + "; ".join(raised.value.problems)

@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 
-from cdk_sagemaker_pytorch import ConfigurationError, ModelPackager
+from cdk_sagemaker_pytorch import ConfigurationError, ModelPackager, Networking, Processing
 
 Statements = Callable[[str], list[dict[str, Any]]]
 
@@ -91,7 +91,7 @@ def test_memory_time_and_logs_can_be_set(stack: Stack) -> None:
 def test_it_runs_in_a_vpc(stack: Stack, statements: Statements) -> None:
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2)
     group = ec2.SecurityGroup(stack, "Group", vpc=vpc)
-    packager = ModelPackager(stack, "Packager", vpc=vpc, security_groups=[group])
+    packager = ModelPackager(stack, "Packager", networking=Networking(vpc=vpc, security_groups=[group]))
     template = Template.from_stack(stack)
     template.has_resource_properties(
         "AWS::Lambda::Function",
@@ -152,16 +152,16 @@ def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack) -> None:
             memory_size=64,
             timeout=Duration.minutes(20),
             reserved_concurrent_executions=0,
-            vpc_subnets=ec2.SubnetSelection(),
+            networking=Networking(vpc_subnets=ec2.SubnetSelection(), enable_network_isolation=True),
             function_limit=Size.gibibytes(1),
-            processing_instance_type="m5.large",
-            processing_max_run=Duration.days(8),
+            processing=Processing(instance_type="m5.large", max_run=Duration.days(8)),
         )
     assert raised.value.problems == (
-        "memory_size must be from 128 to 10240 MB, got 64",
-        "timeout must be from 1 second to 15 minutes, got 1200 seconds",
+        "memory_size must be from 128 to 10240, got 64",
+        "timeout in seconds must be from 1 to 900, got 1200",
         "reserved_concurrent_executions must be at least 1, got 0",
-        "vpc must be given with vpc_subnets and security_groups, got none",
-        "processing_instance_type must be a SageMaker instance type such as ml.m5.large, got m5.large",
-        "processing_max_run must be from 1 minute to 7 days, got 691200 seconds",
+        "networking.vpc must be given with vpc_subnets and security_groups, got none",
+        "networking.enable_network_isolation has no meaning here: leave it out",
+        "processing.instance_type must be a SageMaker instance type such as ml.m5.large, got m5.large",
+        "processing.max_run in seconds must be from 60 to 604800, got 691200",
     )

@@ -10,17 +10,18 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.assertions import Template
 
-from cdk_sagemaker_pytorch import ModelPackager, PyTorchImage
+from cdk_sagemaker_pytorch import ModelPackager, Networking, Processing, PyTorchImage
 from cdk_sagemaker_pytorch.local.step_functions import jsonata
+from cdk_sagemaker_pytorch.states import jsonata as asl
 
 States = Callable[[], dict[str, Any]]
 Statements = Callable[[str], list[dict[str, Any]]]
 Run = Callable[[sfn.IChainable], sfn.StateMachine]
 
 EVENT = {
-    "model_data": "{% $training.model_data %}",
+    "model_data": asl.evaluate("$training.model_data"),
     "source_code": "s3://assets/code.gz",
-    "output": "{% 's3://models/' & $version & '/model.tar.gz' %}",
+    "output": asl.evaluate("'s3://models/' & $version & '/model.tar.gz'"),
     "framework_version": "2.6.0",
     "entry_point": "inference.py",
 }
@@ -151,9 +152,11 @@ def test_the_job_runs_the_same_code_under_the_same_role(
 
 def test_options_of_the_job(packaging: Callable[..., Any], stack: Stack, states: States) -> None:
     packaging(
-        processing_instance_type="ml.c5.xlarge",
-        processing_image=PyTorchImage.training("2.6"),
-        processing_max_run=Duration.hours(2),
+        processing=Processing(
+            instance_type="ml.c5.xlarge",
+            image=PyTorchImage.training("2.6"),
+            max_run=Duration.hours(2),
+        ),
     )
     arguments = states()["Package large model"]["Arguments"]
     cluster = arguments["ProcessingResources"]["ClusterConfig"]
@@ -166,7 +169,7 @@ def test_options_of_the_job(packaging: Callable[..., Any], stack: Stack, states:
 def test_the_job_runs_in_the_functions_vpc(
     packaging: Callable[..., Any], stack: Stack, states: States, statements: Statements
 ) -> None:
-    packaging(vpc=ec2.Vpc(stack, "Vpc", max_azs=2))
+    packaging(networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=2)))
     network = states()["Package large model"]["Arguments"]["NetworkConfig"]["VpcConfig"]
     assert len(network["Subnets"]) == 2
     assert len(network["SecurityGroupIds"]) == 1

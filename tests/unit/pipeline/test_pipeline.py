@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -12,10 +12,13 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch import (
     ConfigurationError,
+    Instances,
     ModelPackager,
+    OutputData,
     PyTorchImage,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    ServingContainer,
     SourceCode,
 )
 from cdk_sagemaker_pytorch.states.names import version_prefix
@@ -95,7 +98,7 @@ def test_the_code_of_old_versions_lies_beside_the_model(make_pipeline: MakePipel
 def test_an_uncompressed_model_stays_so(
     stack: Stack, inference_code: SourceCode, states: States, statements: Statements
 ) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", compress_output=False)
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
     PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)
     found = states()
     assert found["Train"]["Arguments"]["OutputDataConfig"]["CompressionType"] == "NONE"
@@ -124,7 +127,7 @@ def test_a_key_of_the_packager_reaches_the_model(
 def test_fails_when_an_uncompressed_model_is_for_an_old_version(
     stack: Stack, inference_code: SourceCode
 ) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", compress_output=False)
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
     with pytest.raises(ConfigurationError, match="training_job must compress its output for framework_ver"):
         PyTorchPipeline(
             stack, "Pipeline", training_job=job, source_code=inference_code, framework_version="1.1"
@@ -196,7 +199,7 @@ def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
     }
     assert pipeline.endpoint_name == pipeline.version_prefix
     assert pipeline.endpoint_name == pipeline.endpoint_name.lower()
-    assert found["Wait for endpoint"]["Seconds"] == 5
+    assert found["Wait for endpoint"]["Seconds"] == "{% $min([15, 1 + $floor($waits / 3)]) %}"
     assert "Send sample request" not in found
     prune = found["Remove superseded versions"]["Arguments"]["Payload"]
     assert prune["retain"] == 1
@@ -207,16 +210,18 @@ def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States)
         framework_version="2.6",
         instance_type="ml.c7g.large",
         initial_instance_count=2,
+        instances=Instances(
+            variant_name="Blue",
+            startup_timeout=Duration.minutes(5),
+            model_data_download_timeout=Duration.minutes(10),
+            volume_size=Size.gibibytes(50),
+            volume_key=kms.Key(stack, "Key"),
+        ),
         endpoint_name="digits",
-        variant_name="Blue",
         environment={"LOG": "1"},
-        model_server_workers=3,
-        response_timeout=Duration.seconds(30),
-        startup_timeout=Duration.minutes(5),
+        container=ServingContainer(model_server_workers=3, response_timeout=Duration.seconds(30)),
         retain_versions=4,
-        volume_key=kms.Key(stack, "Key"),
         packager=ModelPackager(stack, "Mine", memory_size=512),
-        poll_interval=Duration.seconds(3),
     )
     found = states()
     assert variant(found) == {
@@ -226,6 +231,8 @@ def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States)
         "InitialInstanceCount": 2,
         "InitialVariantWeight": 1,
         "ContainerStartupHealthCheckTimeoutInSeconds": 300,
+        "ModelDataDownloadTimeoutInSeconds": 600,
+        "VolumeSizeInGB": 50,
     }
     config = found["Create endpoint configuration"]["Arguments"]
     assert config["KmsKeyId"] == "${Key961B73FD.Arn}"
@@ -239,7 +246,6 @@ def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States)
     for name in ("Create endpoint", "Update endpoint"):
         assert found[name]["Arguments"]["EndpointName"] == "digits"
     assert found["Remove superseded versions"]["Arguments"]["Payload"]["retain"] == 4
-    assert found["Wait for endpoint"]["Seconds"] == 3
     Template.from_stack(stack).has_resource_properties("AWS::Lambda::Function", {"MemorySize": 512})
 
 
@@ -384,7 +390,7 @@ def test_fails_when_two_constructs_have_one_endpoint(
 
 
 def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
-    make_pipeline(sample_request=[[1]], volume_key=kms.Key(stack, "Key"))
+    make_pipeline(sample_request=[[1]], instances=Instances(volume_key=kms.Key(stack, "Key")))
     template = Template.from_stack(stack).to_json()
     on_everything: set[str] = set()
     for resource in template["Resources"].values():
@@ -446,15 +452,15 @@ def test_fails_when_values_cannot_work_with_all_of_them(make_pipeline: MakePipel
             initial_instance_count=0,
             accelerator_type="ml.eia2.medium",
             endpoint_name="Digits_1",
-            model_server_workers=0,
+            container=ServingContainer(model_server_workers=0),
             retain_versions=-1,
         )
     assert [problem.split(" ")[0] for problem in raised.value.problems] == [
         "instance_type",
         "initial_instance_count",
-        "accelerator_type",
-        "model_server_workers",
         "retain_versions",
+        "container.model_server_workers",
+        "accelerator_type",
         "endpoint_name",
     ]
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match, Template
 
-from cdk_sagemaker_pytorch import ConfigurationError, ModelData, PyTorchEndpoint, PyTorchModel
+from cdk_sagemaker_pytorch import ConfigurationError, Instances, ModelData, PyTorchEndpoint, PyTorchModel
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def test_every_option(stack: Stack, make_model: MakeModel) -> None:
         model=make_model(),
         instance_type="ml.c5.xlarge",
         initial_instance_count=3,
-        variant_name="Blue",
+        instances=Instances(
+            variant_name="Blue", startup_timeout=Duration.minutes(10), volume_key=kms.Key(stack, "Key")
+        ),
         endpoint_name="digits",
-        volume_key=kms.Key(stack, "Key"),
-        startup_timeout=Duration.minutes(10),
     )
     found = variant(stack)
     assert found["InstanceType"] == "ml.c5.xlarge"
@@ -110,7 +110,9 @@ def test_grant_invoke_is_for_this_endpoint_alone(
 
 
 def test_metrics_are_the_variants(stack: Stack, make_model: MakeModel) -> None:
-    endpoint = PyTorchEndpoint(stack, "Endpoint", model=make_model(), variant_name="Blue")
+    endpoint = PyTorchEndpoint(
+        stack, "Endpoint", model=make_model(), instances=Instances(variant_name="Blue")
+    )
     metric = endpoint.metric("ModelLatency", statistic="p99")
     assert metric.namespace == "AWS/SageMaker"
     assert metric.statistic == "p99"
@@ -126,11 +128,11 @@ def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack, make_model
             model=model,
             initial_instance_count=0,
             accelerator_type="ml.eia9.medium",
-            startup_timeout=Duration.seconds(5),
+            instances=Instances(startup_timeout=Duration.seconds(5)),
         )
     assert [problem.split(" ")[0] for problem in raised.value.problems] == [
+        "instances.startup_timeout",
         "initial_instance_count",
-        "startup_timeout",
         "accelerator_type",
         "accelerator_type",
         "accelerator_type",

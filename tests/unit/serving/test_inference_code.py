@@ -14,6 +14,7 @@ from cdk_sagemaker_pytorch import (
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    ServingContainer,
     SourceCode,
 )
 from cdk_sagemaker_pytorch.serving.inference_code import serving_environment
@@ -27,6 +28,7 @@ def environment(version: str, **options: Any) -> dict[str, str]:
             "has_handlers": False,
             "submit_directory": "/opt/ml/model/code",
             "region": "us-east-1",
+            "container": ServingContainer(),
             **options,
         },
     )
@@ -66,12 +68,17 @@ def test_ray_serve_runs_the_application() -> None:
 )
 def test_one_timeout_drives_the_servers_own_variables(version: str, variables: set[str]) -> None:
     plain = environment(version)
-    timed = environment(version, response_timeout=Duration.seconds(90))
+    timed = environment(version, container=ServingContainer(response_timeout=Duration.seconds(90)))
     assert {name: timed[name] for name in timed.keys() - plain.keys()} == dict.fromkeys(variables, "90")
 
 
 def test_workers() -> None:
-    assert environment("2.6", model_server_workers=3)["SAGEMAKER_MODEL_SERVER_WORKERS"] == "3"
+    assert (
+        environment("2.6", container=ServingContainer(model_server_workers=3))[
+            "SAGEMAKER_MODEL_SERVER_WORKERS"
+        ]
+        == "3"
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,15 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 
-from cdk_sagemaker_pytorch import ConfigurationError, ModelData, ModelPackager, PyTorchModel, SourceCode
+from cdk_sagemaker_pytorch import (
+    ConfigurationError,
+    ModelData,
+    ModelPackager,
+    PyTorchImage,
+    PyTorchModel,
+    ServingContainer,
+    SourceCode,
+)
 
 Statements = Callable[[str], list[dict[str, Any]]]
 
@@ -100,9 +108,8 @@ def test_every_option(stack: Stack, model_data: ModelData) -> None:
         entry_point="serve.py",
         instance_type="ml.g5.xlarge",
         environment={"LOG": "1"},
-        model_server_workers=2,
-        response_timeout=Duration.seconds(90),
-        py_version="py312",
+        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(90)),
+        image=PyTorchImage.inference(py_version="py312"),
         role=role,
     )
     found = container(stack)
@@ -143,12 +150,12 @@ def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack, model_data
             model_data=model_data,
             framework_version="2.6",
             instance_type="m5.large",
-            model_server_workers=0,
+            container=ServingContainer(model_server_workers=0),
             accelerator_type="ml.eia2.medium",
         )
     assert [problem.split(" ")[0] for problem in raised.value.problems] == [
         "instance_type",
-        "model_server_workers",
+        "container.model_server_workers",
         "accelerator_type",
     ]
 

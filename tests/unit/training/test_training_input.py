@@ -4,6 +4,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from cdk_sagemaker_pytorch import ConfigurationError, TrainingInput
+from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.training.training_input import check_inputs
 
 
 @pytest.fixture
@@ -43,10 +45,23 @@ def test_read_access_is_to_the_prefix(stack: Stack, bucket: s3.IBucket, statemen
 
 
 def test_fails_when_values_are_not_allowed_with_all_of_them(bucket: s3.IBucket) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        TrainingInput.from_bucket(bucket, "s3://data/x", distribution="Sharded", input_mode="Files")
-    assert raised.value.problems == (
-        "distribution must be one of FullyReplicated, ShardedByS3Key, got Sharded",
-        "input_mode must be one of File, FastFile, Pipe, got Files",
-        "prefix must be a key prefix inside the bucket without a leading slash, got s3://data/x",
+    channel = TrainingInput.from_bucket(
+        bucket, "s3://data/x", distribution="Sharded", input_mode="Files", content_type="x" * 257
     )
+    problems = Problems("Job")
+    check_inputs(problems, {"train": channel, "val": TrainingInput("data")})  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError) as raised:
+        problems.raise_if_any()
+    assert list(raised.value.problems) == [
+        "inputs['train'].distribution must be one of FullyReplicated, ShardedByS3Key, got Sharded",
+        "inputs['train'].input_mode must be one of File, FastFile, Pipe, got Files",
+        f"inputs['train'].content_type must have at most 256 characters, got 257: '{'x' * 60}'…",
+        (
+            "inputs['train'].prefix must be a key prefix inside the bucket without a leading slash,"
+            " got s3://data/x"
+        ),
+        (
+            "inputs['val'].bucket must be an s3.IBucket such as s3.Bucket.from_bucket_name(scope, id, name),"
+            " got 'data' (str)"
+        ),
+    ]

@@ -1,4 +1,5 @@
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,17 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_sagemaker_pytorch import (
+    Checkpoints,
+    Compute,
     ConfigurationError,
+    Networking,
+    OutputData,
     PyTorchImage,
+    PyTorchPipeline,
     PyTorchTrainingJob,
     TrainingInput,
     UnknownFrameworkVersionError,
@@ -28,11 +35,13 @@ EXECUTION = {
 }
 
 
-def evaluate(field: str, state_input: Any) -> Any:
+def evaluate(field: str, state_input: Any, **further_context: Any) -> Any:
     """Evaluate a {% … %} field as Step Functions would."""
-    context = json.dumps({"input": state_input, "context": {"Execution": EXECUTION}})
+    state = {"EnteredTime": "2026-11-22T16:45:08.000Z"}
+    known = {"Execution": EXECUTION, "State": state, **further_context}
+    context = json.dumps({"input": state_input, "context": known})
     expression = interpreter.Jsonata(f"($states := {context}; {field.removeprefix('{%').removesuffix('%}')})")
-    expression.register_lambda("hash", lambda text, algorithm: f"{len(text):08x}{algorithm}")
+    expression.register_lambda("hash", lambda text, algorithm: f"{zlib.crc32(text.encode()):08x}{algorithm}")
     return expression.evaluate(None)
 
 
@@ -71,30 +80,29 @@ def test_defaults(train_state: Train) -> None:
 def test_every_option(stack: Stack, train_state: Train) -> None:
     key = kms.Key(stack, "Key")
     arguments = train_state(
-        instance_type="ml.g5.xlarge",
+        instance_type="ml.p3.2xlarge",
         instance_count=2,
-        volume_size=Size.gibibytes(50),
         max_run=Duration.hours(2),
-        use_spot_instances=True,
-        max_wait=Duration.hours(5),
-        checkpoint_prefix="checkpoints",
-        keep_alive_period=Duration.minutes(10),
+        compute=Compute(
+            volume_size=Size.gibibytes(50),
+            volume_key=key,
+            use_spot_instances=True,
+            max_wait=Duration.hours(5),
+        ),
+        checkpoints=Checkpoints(prefix="checkpoints", local_path="/opt/ml/saved"),
         environment={"NCCL_DEBUG": "INFO"},
         metric_definitions={"loss": "loss=(.*)"},
         torch_distributed=True,
-        encrypt_inter_container_traffic=True,
-        output_bucket=s3.Bucket.from_bucket_name(stack, "Out", "out"),
-        output_prefix="team/models",
-        output_key=key,
-        volume_key=key,
-        poll_interval=Duration.seconds(7),
+        networking=Networking(encrypt_inter_container_traffic=True, enable_network_isolation=True),
+        output=OutputData(
+            bucket=s3.Bucket.from_bucket_name(stack, "Out", "out"), prefix="team/models", key=key
+        ),
     )["Arguments"]
     assert arguments["ResourceConfig"] == {
-        "InstanceType": "ml.g5.xlarge",
+        "InstanceType": "ml.p3.2xlarge",
         "InstanceCount": 2,
         "VolumeSizeInGB": 50,
         "VolumeKmsKeyId": "${Key961B73FD.Arn}",
-        "KeepAlivePeriodInSeconds": 600,
     }
     assert arguments["StoppingCondition"] == {
         "MaxRuntimeInSeconds": 7200,
@@ -102,7 +110,11 @@ def test_every_option(stack: Stack, train_state: Train) -> None:
     }
     assert arguments["EnableManagedSpotTraining"] is True
     assert arguments["EnableInterContainerTrafficEncryption"] is True
-    assert arguments["CheckpointConfig"] == {"S3Uri": "s3://out/checkpoints"}
+    assert arguments["EnableNetworkIsolation"] is True
+    assert arguments["CheckpointConfig"] == {
+        "S3Uri": "s3://out/checkpoints",
+        "LocalPath": "/opt/ml/saved",
+    }
     assert arguments["Environment"] == {"NCCL_DEBUG": "INFO"}
     assert arguments["OutputDataConfig"] == {
         "S3OutputPath": "s3://out/team/models",
@@ -113,11 +125,11 @@ def test_every_option(stack: Stack, train_state: Train) -> None:
     assert algorithm["MetricDefinitions"] == [{"Name": "loss", "Regex": "loss=(.*)"}]
     merged = evaluate(arguments["HyperParameters"], {})
     assert merged["sagemaker_torch_distributed_enabled"] == "true"
-    assert merged["sagemaker_instance_type"] == '"ml.g5.xlarge"'
+    assert merged["sagemaker_instance_type"] == '"ml.p3.2xlarge"'
 
 
 def test_spot_waits_an_hour_longer_than_it_trains_by_default(train_state: Train) -> None:
-    arguments = train_state(use_spot_instances=True, max_run=Duration.hours(2))["Arguments"]
+    arguments = train_state(compute=Compute(use_spot_instances=True), max_run=Duration.hours(2))["Arguments"]
     assert arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] == 3 * 3600
 
 
@@ -210,7 +222,7 @@ def test_the_job_may_read_its_channels_and_write_its_output_alone(
         "Training",
         framework_version="2.13",
         inputs={"train": TrainingInput.from_bucket(data, "digits/")},
-        output_bucket=s3.Bucket.from_bucket_name(stack, "Out", "out"),
+        output=s3.Bucket.from_bucket_name(stack, "Out", "out"),
     )
     s3.Bucket(stack, "Extra").grant_read(job)
     found = statements("TrainingRole")
@@ -230,7 +242,7 @@ def test_the_job_may_encrypt_its_storage(
     stack: Stack, statements: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     key = kms.Key(stack, "Key")
-    PyTorchTrainingJob(stack, "Training", framework_version="2.13", volume_key=key)
+    PyTorchTrainingJob(stack, "Training", framework_version="2.13", compute=Compute(volume_key=key))
     (statement,) = [s for s in statements("TrainingRole") if "kms:" in str(s["Action"])]
     assert statement["Action"] == ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey*"]
     assert statement["Resource"] == {"Fn::GetAtt": ["Key961B73FD", "Arn"]}
@@ -243,9 +255,9 @@ def test_a_given_role_is_used(stack: Stack, train_state: Train) -> None:
 
 
 def test_spot_without_checkpoints_warns(stack: Stack) -> None:
-    PyTorchTrainingJob(stack, "Training", framework_version="2.13", use_spot_instances=True)
+    PyTorchTrainingJob(stack, "Training", framework_version="2.13", compute=Compute(use_spot_instances=True))
     Annotations.from_stack(stack).has_warning(
-        "/Stack/Training", Match.string_like_regexp("set checkpoint_prefix.*spotWithoutCheckpoints")
+        "/Stack/Training", Match.string_like_regexp("set checkpoints.*spotWithoutCheckpoints")
     )
 
 
@@ -257,32 +269,75 @@ def test_fails_when_values_cannot_work_with_all_of_them(stack: Stack) -> None:
             framework_version="2.13",
             instance_type="m5.large",
             instance_count=0,
-            volume_size=Size.gibibytes(0),
             max_run=Duration.days(29),
-            max_wait=Duration.days(1),
+            compute=Compute(volume_size=Size.gibibytes(0), max_wait=Duration.days(1)),
             hyperparameters={"sagemaker_program": "x", "long": "x" * 2500},
-            output_prefix="/x",
+            output=OutputData(prefix="/x"),
         )
     assert raised.value.problems == (
         "instance_type must be a SageMaker instance type such as ml.m5.large, got m5.large",
         "instance_count must be at least 1, got 0",
-        "volume_size must be at least 1, got 0",
-        "max_run must be between 1 second and 28 days, got 2505600 seconds",
-        "max_wait needs use_spot_instances=True",
-        "max_wait must be at least max_run (2505600 seconds), got 86400 seconds",
+        "max_run in seconds must be from 1 to 2419200, got 2505600",
+        "compute.volume_size in GiB must be at least 1, got 0",
+        "compute.max_wait needs use_spot_instances=True",
+        "output.prefix must be a key prefix without bucket and without slashes at its ends, got '/x'",
         "hyperparameters beginning with sagemaker_ belong to the container, got sagemaker_program",
-        "hyperparameters must have at most 2500 characters each as JSON, got 2502 for long",
-        "output_prefix must be a key prefix without slashes at its ends, got '/x'",
+        f"hyperparameters['long'] as JSON must have at most 2500 characters, got 2502: '\"{'x' * 59}'…",
     )
     assert stack.node.try_find_child("Training") is None
 
 
 def test_fails_when_there_are_too_many_hyperparameters(stack: Stack) -> None:
-    many = {f"p{number}": number for number in range(101)}
-    with pytest.raises(ConfigurationError, match="hyperparameters must be at most 100, got 101"):
+    many = {f"p{number}": number for number in range(96)}
+    with pytest.raises(
+        ConfigurationError,
+        match="hyperparameters must be at most 95, for the library adds 5 of its own, got 96",
+    ):
         PyTorchTrainingJob(stack, "T", framework_version="2.13", hyperparameters=many)
 
 
 def test_fails_when_the_framework_version_is_unknown(stack: Stack) -> None:
     with pytest.raises(UnknownFrameworkVersionError, match=r"2\.13\.0.*got '9\.9'"):
         PyTorchTrainingJob(stack, "Training", framework_version="9.9")
+
+
+def test_a_job_can_be_used_in_several_state_machines(stack: Stack) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    sfn.StateMachine(stack, "First", definition_body=sfn.DefinitionBody.from_chainable(job))
+    sfn.StateMachine(stack, "Second", definition_body=sfn.DefinitionBody.from_chainable(job.states()))
+    PyTorchPipeline(stack, "Third", training_job=job)
+    PyTorchPipeline(stack, "Fourth", training_job=job)
+    Template.from_stack(stack).resource_count_is("AWS::StepFunctions::StateMachine", 4)
+
+
+def test_a_job_can_be_used_twice_in_one_state_machine(
+    stack: Stack, run: Callable[[Any], Any], states: States
+) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    again = job.states().prefix_states("Again: ")
+    run(sfn.Chain.start(job).next(again))
+    found = states()
+    assert found["Train"]["Next"] == "Again: Attach?"
+    assert found["Again: Train"]["Arguments"] == found["Train"]["Arguments"]
+
+
+def test_fails_when_its_own_states_are_used_twice(stack: Stack) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    sfn.StateMachine(stack, "First", definition_body=sfn.DefinitionBody.from_chainable(job))
+    with pytest.raises(
+        RuntimeError, match=r"states of Stack/Training.* job\.states\(\) for each further use"
+    ):
+        sfn.StateMachine(stack, "Second", definition_body=sfn.DefinitionBody.from_chainable(job))
+
+
+def test_every_run_in_a_map_has_a_name_of_its_own(
+    stack: Stack, run: Callable[[Any], Any], states: States
+) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    run(sfn.Map.jsonata(stack, "Each").item_processor(job.states()))
+    name = states()["Each"]["ItemProcessor"]["States"]["Train"]["Arguments"]["TrainingJobName"]
+    at = {"State": {"EnteredTime": "2026-11-22T16:46:00.000Z"}, "Map": {"Item": {"Index": 0}}}
+    next_item = {**at, "Map": {"Item": {"Index": 1}}}
+    later = {"State": {"EnteredTime": "2026-11-22T16:46:00.001Z"}}
+    names = {evaluate(name, {}, **context) for context in ({}, at, next_item, later)}
+    assert len(names) == 4

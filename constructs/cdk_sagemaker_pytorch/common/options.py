@@ -1,0 +1,406 @@
+"""What a parameter takes: the kinds of values, how each is checked, and how it is written for the API.
+
+A group of parameters is a frozen dataclass whose fields say what they are::
+
+    @dataclass(frozen=True, kw_only=True)
+    class Compute(Options):
+        volume_size: Size | None = option(Gibibytes("ResourceConfig.VolumeSizeInGB", "VolumeSizeInGB"))
+
+That line is all that a parameter needs: its type, its limits and its place in the request follow from it.
+What concerns several fields at once stands in the group's own `check`.
+"""
+
+import operator
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Number
+from os import PathLike, fspath
+from typing import Any, ClassVar, Self
+
+from aws_cdk import Duration, Size
+
+from cdk_sagemaker_pytorch.images.instance_processor import instance_family
+
+from .api_limits import API_LIMITS
+from .limits import check_bounds, check_limits, shown
+from .problems import Problems
+from .tokens import is_token
+
+__all__ = [
+    "BUCKET",
+    "IMAGE",
+    "KEY",
+    "ROLE",
+    "SOURCE_CODE",
+    "Choice",
+    "Flag",
+    "Gibibytes",
+    "InstanceType",
+    "Kind",
+    "Options",
+    "Prefix",
+    "Resource",
+    "Seconds",
+    "Text",
+    "Whole",
+    "cloudformation_properties",
+    "option",
+    "request",
+]
+
+BUCKET = "an s3.IBucket such as s3.Bucket.from_bucket_name(scope, id, name)"
+IMAGE = "a PyTorchImage such as PyTorchImage.from_ecr_repository(repository, tag)"
+KEY = "a kms.IKey such as kms.Key.from_key_arn(scope, id, arn)"
+SOURCE_CODE = "a SourceCode such as SourceCode.from_file(path)"
+ROLE = "an iam.IRole such as iam.Role.from_role_arn(scope, id, arn)"
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """A kind of value.
+
+    Attributes
+    ----------
+    member : str
+        Where it stands in the request, for example ``ResourceConfig.VolumeSizeInGB``.
+    shape : str, optional
+        The API's shape that has its limits. Defaults to no limits.
+    least, most : int, optional
+        Bounds of a number that the API has and its shape does not say. Default to those of the shape.
+    """
+
+    member: str = ""
+    shape: str | None = None
+    least: int | None = None
+    most: int | None = None
+
+    @abstractmethod
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is wrong with a value.
+
+        Parameters
+        ----------
+        problems : Problems
+            Gets the findings.
+        name : str
+            The parameter.
+        value : Any
+            Its value.
+        """
+
+    @abstractmethod
+    def render(self, value: Any) -> Any:
+        """Write a value without problems as the API has it."""
+
+    def _check_limits(self, problems: Problems, name: str, value: Any) -> None:
+        if is_token(value):
+            return
+        if isinstance(value, str):
+            if self.shape is not None:
+                check_limits(problems, name, value, self.shape)
+            return
+        limits = API_LIMITS[self.shape] if self.shape is not None else {}
+        least, most = self.least, self.most
+        check_bounds(
+            problems,
+            name,
+            value,
+            least=limits.get("min") if least is None else least,
+            most=limits.get("max") if most is None else most,
+        )
+
+
+class Whole(Kind):
+    """A whole number: of Python, of NumPy, or a token."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is not a whole number, or out of bounds."""
+        if isinstance(value, str) and is_token(value):
+            problems.add(f"{name} must be a number, got a text token: write Token.as_number(...)")
+        elif not is_token(value) and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            as_text = (
+                f": write {value.strip()}" if isinstance(value, str) and value.strip().isdecimal() else ""
+            )
+            problems.add(f"{name} must be a whole number, got {shown(value)}{as_text}")
+        else:
+            self._check_limits(problems, name, self.render(value))
+
+    def render(self, value: Any) -> int:
+        """Write the number."""
+        return value if is_token(value) else operator.index(value)
+
+
+class Seconds(Kind):
+    """A duration, in seconds."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is no duration, is not known in seconds, or is out of bounds."""
+        if not isinstance(value, Duration):
+            number = value if isinstance(value, Number) else "..."
+            problems.add(f"{name} must be a Duration, got {shown(value)}: write Duration.seconds({number})")
+            return
+        if value.is_unresolved():
+            problems.check(
+                value.unit_label() == "seconds",
+                f"{name} must be given in seconds where it is a token, got {value.unit_label()}:"
+                " write Duration.seconds(...)",
+            )
+            return
+        seconds = value.to_seconds(integral=False)
+        if seconds != int(seconds):
+            problems.add(f"{name} must be whole seconds, got {seconds:g}")
+        else:
+            self._check_limits(problems, f"{name} in seconds", int(seconds))
+
+    def render(self, value: Duration) -> int:
+        """Write the seconds."""
+        return _number(value.to_seconds())
+
+
+class Gibibytes(Kind):
+    """A size, in GiB."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is no size, is no number of GiB, or is out of bounds."""
+        if not isinstance(value, Size):
+            number = value if isinstance(value, Number) else "..."
+            problems.add(f"{name} must be a Size, got {shown(value)}: write Size.gibibytes({number})")
+            return
+        if value.is_unresolved():
+            if not _is_in_gibibytes(value):
+                problems.add(f"{name} must be given in GiB where it is a token: write Size.gibibytes(...)")
+            return
+        gibibytes = value.to_bytes() / 1024**3
+        if gibibytes != int(gibibytes):
+            problems.add(f"{name} must be whole GiB, got {gibibytes:g}")
+        else:
+            self._check_limits(problems, f"{name} in GiB", int(gibibytes))
+
+    def render(self, value: Size) -> int:
+        """Write the GiB."""
+        return _number(value.to_gibibytes())
+
+
+class Flag(Kind):
+    """Yes or no; a no is left out of the request."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is neither True nor False."""
+        problems.check(isinstance(value, bool), f"{name} must be True or False, got {shown(value)}")
+
+    def render(self, value: bool) -> bool | None:
+        """Write a yes."""
+        return True if value else None
+
+
+class Text(Kind):
+    """A text, a path, or a token."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is no text, too long, or of another form than the API's."""
+        if isinstance(value, str | PathLike):
+            self._check_limits(problems, name, fspath(value))
+        else:
+            problems.add(f"{name} must be text, got {shown(value)}")
+
+    def render(self, value: str | PathLike[str]) -> str:
+        """Write the text."""
+        return fspath(value)
+
+
+class Prefix(Text):
+    """A key prefix in a bucket, which gets what comes next after a slash."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is empty, a whole URI, or has slashes at its ends."""
+        super().check(problems, name, value)
+        if isinstance(value, str) and (not value or "://" in value or value != value.strip("/")):
+            problems.add(
+                f"{name} must be a key prefix without bucket and without slashes at its ends, got {value!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of some words.
+
+    Attributes
+    ----------
+    words : tuple of str
+        The words.
+    """
+
+    words: tuple[str, ...] = ()
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note any other word."""
+        problems.check(value in self.words, f"{name} must be one of {', '.join(self.words)}, got {value}")
+
+    def render(self, value: str) -> str:
+        """Write the word."""
+        return value
+
+
+class InstanceType(Text):
+    """An instance type, of which there are always new ones."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what cannot be an instance type; warn of one that was not known when the limits were read."""
+        if not isinstance(value, str):
+            example = "ml.m5.large"
+            problems.add(f"{name} must be text such as {example}, got {shown(value)}")
+        elif not is_token(value):
+            if instance_family(value) is None:
+                problems.add(f"{name} must be a SageMaker instance type such as ml.m5.large, got {value}")
+            elif self.shape is not None and value not in API_LIMITS[self.shape]["known"].split():
+                problems.warn(
+                    "unknownInstanceType",
+                    f"{name} {value} is none that SageMaker was known to have here when this version of the"
+                    " library was made: it may be new, or misspelt",
+                )
+
+
+@dataclass(frozen=True)
+class Resource(Kind):
+    """A construct of another stack module, of which the API is told one attribute.
+
+    Attributes
+    ----------
+    attribute : str
+        The attribute that is told, for example ``key_arn``.
+    wanted : str
+        What it must be, and how to get one from an ARN, for the message.
+    """
+
+    attribute: str = ""
+    wanted: str = ""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what has no such attribute."""
+        problems.check(
+            not isinstance(value, str) and hasattr(value, self.attribute),
+            f"{name} must be {self.wanted}, got {shown(value)}",
+        )
+
+    def render(self, value: Any) -> str:
+        """Write the attribute."""
+        attribute: str = getattr(value, self.attribute)
+        return attribute
+
+
+def option(kind: Kind, default: Any = None) -> Any:
+    """Declare a field of a group.
+
+    Parameters
+    ----------
+    kind : Kind
+        What it takes.
+    default : Any, optional
+        Its default. Defaults to None, which is left out of the request; with any other default None is wrong.
+    """
+    return field(default=default, metadata={"kind": kind})
+
+
+class Options:
+    """A group of parameters: the base of frozen dataclasses whose fields are options."""
+
+    _simple: ClassVar[str | None] = None
+    """The field that a simple value stands for."""
+
+    @classmethod
+    def of(cls, value: Any, problems: Problems, name: str) -> Self:
+        """Turn what was given for a group into one: nothing into its defaults, a simple value into its field.
+
+        Parameters
+        ----------
+        value : Any
+            What was given.
+        problems : Problems
+            Gets what is wrong with it.
+        name : str
+            The parameter.
+        """
+        if isinstance(value, cls):
+            group = value
+        elif value is None:
+            group = cls()
+        elif cls._simple is not None and not isinstance(value, Options | Mapping):
+            group = cls(**{cls._simple: value})
+            name = ""
+        else:
+            problems.add(f"{name} must be {cls.__name__}, got {shown(value)}: write {cls.__name__}(...)")
+            return cls()
+        group.check(problems, name)
+        return group
+
+    def check(self, problems: Problems, name: str) -> None:
+        """Note what is wrong with the values.
+
+        Parameters
+        ----------
+        problems : Problems
+            Gets the findings.
+        name : str
+            Name of the group, in front of those of its fields.
+        """
+        for field_name, kind, value in self._given():
+            kind.check(problems, _path(name, field_name), value)
+
+    def members(self) -> dict[str, Any]:
+        """Write what is given as members of the request, by their dotted paths."""
+        written = {kind.member: kind.render(value) for _, kind, value in self._given()}
+        return {member: value for member, value in written.items() if member and value is not None}
+
+    def _given(self) -> list[tuple[str, Kind, Any]]:
+        return [
+            (each.name, each.metadata["kind"], getattr(self, each.name))
+            for each in fields(self)  # type: ignore[arg-type]
+            if "kind" in each.metadata and (getattr(self, each.name) is not None or each.default is not None)
+        ]
+
+
+def request(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Put members, by their dotted paths, together as the API's request.
+
+    Parameters
+    ----------
+    *parts : Mapping of str to Any
+        The members; a later one replaces an earlier one.
+    """
+    whole: dict[str, Any] = {}
+    for part in parts:
+        for path, value in part.items():
+            *structures, member = path.split(".")
+            structure = whole
+            for name in structures:
+                structure = structure.setdefault(name, {})
+            structure[member] = value
+    return whole
+
+
+def cloudformation_properties(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Name members, nested ones too, as the CDK names them: ``KmsKeyId`` is ``kms_key_id``."""
+    return {
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower(): (
+            cloudformation_properties(value) if isinstance(value, Mapping) else value
+        )
+        for member, value in members.items()
+    }
+
+
+def _path(*names: str) -> str:
+    return ".".join(name for name in names if name)
+
+
+def _number(value: Any) -> int:
+    return value if is_token(value) else int(value)
+
+
+def _is_in_gibibytes(size: Size) -> bool:
+    try:
+        size.to_gibibytes()
+    except RuntimeError:  # the unit of a token cannot be changed, nor asked for
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""What packaging is given: the function's size, and the job that takes what is too large for it."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_kms as kms
+
+from cdk_sagemaker_pytorch.common.options import (
+    IMAGE,
+    KEY,
+    InstanceType,
+    Options,
+    Resource,
+    Seconds,
+    Whole,
+    option,
+)
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
+
+__all__ = ["PackagerOptions", "Processing"]
+
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MEMORY_MB = (128, 10_240)
+_LONGEST_TIMEOUT_SECONDS = 15 * 60
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
+_PROCESSING_SECONDS = (60, 7 * 24 * 3600)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagerOptions(Options):
+    """Flat keywords of a packager, see `ModelPackager`."""
+
+    memory_size: int = option(Whole(least=_MEMORY_MB[0], most=_MEMORY_MB[1]))
+    timeout: Duration = option(Seconds(least=1, most=_LONGEST_TIMEOUT_SECONDS))
+    reserved_concurrent_executions: int | None = option(Whole(least=1))
+    function_limit: Size | None = option(
+        Resource(attribute="to_bytes", wanted="a Size such as Size.gibibytes(64)")
+    )
+    encryption_key: kms.IKey | None = option(Resource(attribute="key_arn", wanted=KEY))
+    log_encryption_key: kms.IKey | None = option(Resource(attribute="key_arn", wanted=KEY))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processing(Options):
+    """The processing job that packages a model which is too large for the function.
+
+    Attributes
+    ----------
+    instance_type : str
+        Instance type, with an x86 processor. Defaults to ``ml.m5.xlarge``.
+    image : PyTorchImage, optional
+        Image with Python 3.11 or newer and boto3. Defaults to AWS's training image of PyTorch 2.13.
+    max_run : Duration, optional
+        When the job is stopped, from a minute to a week. Defaults to one day.
+    """
+
+    instance_type: str = option(
+        InstanceType("ProcessingResources.ClusterConfig.InstanceType", "ProcessingInstanceType"),
+        "ml.m5.xlarge",
+    )
+    image: PyTorchImage | None = option(Resource(attribute="bind", wanted=IMAGE))
+    max_run: Duration | None = option(
+        Seconds(
+            "StoppingCondition.MaxRuntimeInSeconds", least=_PROCESSING_SECONDS[0], most=_PROCESSING_SECONDS[1]
+        )
+    )
