@@ -67,15 +67,17 @@ class Compute(Options):
         Defaults to a key of SageMaker's.
     keep_alive_period : Duration, optional
         How long the instances wait for a next job of the same shape (a warm pool, billed), up to six hours.
-        Not for spot options. Defaults to not at all.
+        Not for spot instances. Defaults to not at all.
     use_spot_instances : bool
-        Train on spare capacity, which may be interrupted. Defaults to on-demand options.
+        Train on spare capacity, which may be interrupted. Defaults to on-demand instances.
     max_wait : Duration, optional
-        Longest time for waiting and training together on spot options. Defaults to `max_run` with an hour on
+        Longest time for waiting and training together on spot instances. Defaults to `max_run` with an hour on
         top; must be given where `max_run` is a token.
     """
 
-    volume_size: Size | None = option(Gibibytes("ResourceConfig.VolumeSizeInGB", "VolumeSizeInGB"))
+    volume_size: Size | None = option(
+        Gibibytes("ResourceConfig.VolumeSizeInGB", "OptionalVolumeSizeInGB", least=1)
+    )
     volume_key: kms.IKey | None = option(
         Resource("ResourceConfig.VolumeKmsKeyId", attribute="key_arn", wanted=KEY)
     )
