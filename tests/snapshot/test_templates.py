@@ -88,6 +88,7 @@ def test_training_job_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: C
             volume_key=key,
             use_spot_instances=True,
             max_wait=Duration.hours(2),
+            maximum_retry_attempts=2,
         ),
         checkpoints=Checkpoints(prefix="checkpoints", local_path="/opt/ml/saved"),
         environment={"NCCL_DEBUG": "INFO"},

@@ -165,6 +165,11 @@ OUT_OF_LIMITS: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         job,
+        {"compute": Compute(maximum_retry_attempts=31)},
+        "compute.maximum_retry_attempts must be from 1 to 30, got 31",
+    ),
+    (
+        job,
         {"compute": Compute(volume_size=Size.mebibytes(1500))},
         "compute.volume_size must be whole GiB, got 1.46484",
     ),

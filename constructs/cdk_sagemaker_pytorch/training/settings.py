@@ -73,6 +73,9 @@ class Compute(Options):
     max_wait : Duration, optional
         Longest time for waiting and training together on spot instances. Defaults to `max_run` with an hour on
         top; must be given where `max_run` is a token.
+    maximum_retry_attempts : int, optional
+        How often SageMaker starts the job again when an instance fails (``InternalServerError``), from 1 to
+        30; `max_run` counts for all attempts together. Defaults to never.
     """
 
     volume_size: Size | None = option(
@@ -87,6 +90,9 @@ class Compute(Options):
     use_spot_instances: bool = option(Flag("EnableManagedSpotTraining"), False)
     max_wait: Duration | None = option(
         Seconds("StoppingCondition.MaxWaitTimeInSeconds", "MaxWaitTimeInSeconds")
+    )
+    maximum_retry_attempts: int | None = option(
+        Whole("RetryStrategy.MaximumRetryAttempts", "MaximumRetryAttempts")
     )
 
     def check(self, problems: Problems, name: str) -> None:
