@@ -8,7 +8,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test explore check format conformance diagram bench clean
+.PHONY: help setup demo test explore check format conformance coverage diagram bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,9 @@ format: setup ## Format and fix what can be fixed
 conformance: setup ## Compare with AWS's own toolkits, in environments of their own
 	$(BIN)/python tests/conformance/environments.py
 	$(BIN)/python -m pytest -m conformance --timeout 1800
+
+coverage: setup ## Write what has a parameter, and what the local AWS has: docs/coverage.md
+	@$(BIN)/python scripts/write_coverage.py
 
 diagram: setup ## Draw the demo app's state machine, for docs/architecture.md
 	@$(BIN)/python scripts/draw_state_machine.py

@@ -140,22 +140,11 @@ class ModelPackager(Construct):
             in_vpc=networking.vpc is not None,
             further_services=["sagemaker.amazonaws.com"],
         )
-        self.function = lambda_.Function(
-            self,
-            "Resource",
-            description="Puts inference code into model.tar.gz",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=architecture,
-            handler="index.handler",
-            code=bundled_function(self, "model_packager", architecture=architecture, python_version="3.13"),
+        self.function = self._new_function(
+            architecture,
             memory_size=memory_size,
             timeout=timeout,
-            role=self.role,
             reserved_concurrent_executions=reserved_concurrent_executions,
-            vpc=networking.vpc,
-            vpc_subnets=networking.vpc_subnets,
-            security_groups=list(networking.security_groups) or None,
-            log_group=self.log_group,
         )
         if encryption_key is not None:
             encryption_key.grant_encrypt_decrypt(self.role)
@@ -263,6 +252,23 @@ class ModelPackager(Construct):
             event=self.event(event),
             model_arns=model_arns,
             submit_directory=submit_directory,
+        )
+
+    def _new_function(self, architecture: lambda_.Architecture, **options: Any) -> lambda_.Function:
+        return lambda_.Function(
+            self,
+            "Resource",
+            description="Puts inference code into model.tar.gz",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=architecture,
+            handler="index.handler",
+            code=bundled_function(self, "model_packager", architecture=architecture, python_version="3.13"),
+            role=self.role,
+            vpc=self._networking.vpc,
+            vpc_subnets=self._networking.vpc_subnets,
+            security_groups=list(self._networking.security_groups) or None,
+            log_group=self.log_group,
+            **options,
         )
 
     def _job(self) -> PackagingJob:

@@ -4,14 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
-from cdk_sagemaker_pytorch.common.environment import check_environment
 from cdk_sagemaker_pytorch.common.json_values import plain_json
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.problems import Problems
@@ -21,16 +20,10 @@ from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.packaging.packaging_states import PackagingStates
-from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
-from cdk_sagemaker_pytorch.serving.elastic_inference import check_accelerator, warn_of_accelerator
+from cdk_sagemaker_pytorch.serving.elastic_inference import warn_of_accelerator
 from cdk_sagemaker_pytorch.serving.endpoint import endpoint_metric, grant_invoke_endpoint
-from cdk_sagemaker_pytorch.serving.inference_code import (
-    CODE_DIRECTORY,
-    OWN_VARIABLES,
-    check_inference_code,
-    default_inference_code,
-    serving_environment,
-)
+from cdk_sagemaker_pytorch.serving.inference_code import CODE_DIRECTORY
+from cdk_sagemaker_pytorch.serving.inference_container import InferenceContainer
 from cdk_sagemaker_pytorch.serving.production_variant import ProductionVariant
 from cdk_sagemaker_pytorch.serving.settings import Instances, ServingContainer, model_data_members
 from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
@@ -132,11 +125,7 @@ class PyTorchPipeline(Construct):
     ) -> None:
         problems = Problems("PyTorchPipeline")
         problems.require(training_job, PyTorchTrainingJob, "training_job")
-        version = (
-            training_job.framework_version
-            if framework_version is None
-            else FrameworkVersion.of(framework_version)
-        )
+        version = FrameworkVersion.of(framework_version or training_job.framework_version)
         instances = Instances.of(instances, problems, "instances")
         variant = ProductionVariant(
             model_name=jsonata.evaluate("$version"),
@@ -146,26 +135,23 @@ class PyTorchPipeline(Construct):
             accelerator_type=accelerator_type,
             instances=instances,
         )
-        variant.check(problems)
-        PipelineOptions(
+        runs = InferenceContainer(
+            framework_version=version,
+            instance_type=instance_type,
+            accelerator_type=accelerator_type,
             source_code=source_code,
             image=image,
-            retain_versions=retain_versions,
-            packager=packager,
-        ).check(problems, "")
-        container = ServingContainer.of(container, problems, "container")
-        networking = Networking.of(networking, problems, "networking")
-        networking.check_unused(problems, "networking", "encrypt_inter_container_traffic")
-        environment = check_environment(problems, environment, shape="Environment", own=OWN_VARIABLES)
-        sample_request = _plain_request(problems, sample_request)
-        check_accelerator(problems, accelerator_type, version)
-        check_inference_code(problems, source_code, version, has_default=True)
-        _check_endpoint_name(problems, scope, endpoint_name)
-        problems.check(
-            training_job.output.compress or version.code_in_model_archive,
-            "training_job must compress its output for framework_version before 1.2, whose code is an archive"
-            f" of its own, got OutputData(compress=False) with {version.full}",
+            environment=environment,
+            container=container,
+            networking=networking,
+            has_default=True,
         )
+        variant.check(problems)
+        PipelineOptions(retain_versions=retain_versions, packager=packager).check(problems, "")
+        runs.check(problems)
+        sample_request = _plain_request(problems, sample_request)
+        _check_endpoint_name(problems, scope, endpoint_name)
+        _check_archives(problems, training_job, version)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
@@ -181,25 +167,11 @@ class PyTorchPipeline(Construct):
             self.endpoint_name,
             artifacts=training_job.output_bucket,
             artifacts_prefix=_MODELS_PREFIX,
-            networking=networking,
+            networking=networking or Networking(),
             removal_policy=removal_policy,
         )
         self.version_prefix = self._ownership.version_prefix
         self.model_role = self._ownership.model_role
-        image = image or PyTorchImage.inference()
-        image_uri = self._bind_image(image, variant)
-        inference_code = source_code or default_inference_code(accelerator_type)
-        archive = self._bind_code(inference_code, variant, image.py_version)
-        package = self._package_states(archive, version)
-        variables = serving_environment(
-            version,
-            entry_point=archive.entry_point,
-            has_handlers=archive.has_handlers,
-            submit_directory=jsonata.evaluate("$packaged.submit_directory"),
-            region=Stack.of(self).region,
-            container=container,
-        )
-        create_model = self._create_model(image_uri, {**variables, **environment})
         deployment = EndpointDeployment(
             self,
             "Deployment",
@@ -209,21 +181,7 @@ class PyTorchPipeline(Construct):
             ownership=self._ownership,
             retain_versions=retain_versions,
         )
-        deployment.remove_on_failure(create_model)
-        self.state_machine = sfn.StateMachine(
-            self,
-            "Resource",
-            definition_body=sfn.DefinitionBody.from_chainable(
-                sfn.Chain.start(training_job.states())
-                .next(self._name_version())
-                .next(package)
-                .next(create_model)
-                .next(deployment)
-            ),
-            comment="Trains, packages, deploys and verifies a PyTorch model",
-        )
-        # Deleted in reverse: first nothing can start any more, then the endpoint goes.
-        self.state_machine.node.add_dependency(self._ownership)
+        self.state_machine = self._state_machine(runs, deployment)
 
     @property
     def state_machine_arn(self) -> str:
@@ -250,30 +208,31 @@ class PyTorchPipeline(Construct):
         """
         return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
 
-    def _bind_image(self, image: PyTorchImage, variant: ProductionVariant) -> str:
-        config = image.bind(
-            self,
-            instance_type=variant.instance_type,
-            framework_version=variant.framework_version,
-            accelerator_type=variant.accelerator_type,
-        )
-        config.grant_pull(self.model_role)
-        return config.image_uri
-
-    def _bind_code(
-        self, source_code: SourceCode, variant: ProductionVariant, py_version: str | None
-    ) -> SourceArchive:
-        version = variant.framework_version
-        archive = source_code.bind_inference(self, "SourceCode", with_handlers=version.ships_handlers)
-        annotate_inference_script(
-            self,
-            source_code,
-            framework_version=version,
-            accelerator_type=variant.accelerator_type,
-            py_version=py_version,
-        )
+    def _state_machine(self, runs: InferenceContainer, deployment: EndpointDeployment) -> sfn.StateMachine:
+        image_uri = runs.bind_image(self, self.model_role)
+        archive = runs.bind_code(self)
+        assert archive is not None, "a pipeline has inference code"  # noqa: S101
         archive.grant_read(self.packager)
-        return archive
+        package = self._package_states(archive, runs.framework_version)
+        submit_directory = jsonata.evaluate("$packaged.submit_directory")
+        variables = runs.variables(self, archive, submit_directory=submit_directory)
+        create_model = self._create_model(image_uri, variables)
+        deployment.remove_on_failure(create_model)
+        machine = sfn.StateMachine(
+            self,
+            "Resource",
+            definition_body=sfn.DefinitionBody.from_chainable(
+                sfn.Chain.start(self.training_job.states())
+                .next(self._name_version())
+                .next(package)
+                .next(create_model)
+                .next(deployment)
+            ),
+            comment="Trains, packages, deploys and verifies a PyTorch model",
+        )
+        # Deleted in reverse: first nothing can start any more, then the endpoint goes.
+        machine.node.add_dependency(self._ownership)
+        return machine
 
     def _name_version(self) -> sfn.Pass:
         return sfn.Pass.jsonata(
@@ -363,4 +322,12 @@ def _check_endpoint_name(problems: Problems, scope: Construct, endpoint_name: An
     problems.check(
         not is_valid or not EndpointOwnership.exists(scope, name),
         f"endpoint_name must belong to one construct of a stack, got {name} twice",
+    )
+
+
+def _check_archives(problems: Problems, training_job: PyTorchTrainingJob, version: FrameworkVersion) -> None:
+    problems.check(
+        training_job.output.compress or version.code_in_model_archive,
+        "training_job must compress its output for framework_version before 1.2, whose code is an archive"
+        f" of its own, got OutputData(compress=False) with {version.full}",
     )

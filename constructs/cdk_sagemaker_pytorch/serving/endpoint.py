@@ -80,17 +80,7 @@ class PyTorchEndpoint(Construct):
         if endpoint_name is not None:
             _ENDPOINT_NAME.check(problems, "endpoint_name", endpoint_name)
         check_accelerator(problems, accelerator_type, model.framework_version)
-        problems.check(
-            accelerator_type == model.accelerator_type,
-            "accelerator_type must be the one that the model's image was chosen for,"
-            f" {model.accelerator_type}, got {accelerator_type}: give it to the PyTorchModel",
-        )
-        problems.check(
-            not _has_family(self.instance_type)
-            or processor_of(self.instance_type) == processor_of(model.instance_type),
-            "instance_type must have the processor that the model's image was chosen for,"
-            f" as {model.instance_type} has, got {self.instance_type}: give it to the PyTorchModel",
-        )
+        _check_image(problems, model, self.instance_type, accelerator_type)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
@@ -132,8 +122,21 @@ class PyTorchEndpoint(Construct):
         return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
 
 
-def _has_family(instance_type: object) -> bool:
-    return isinstance(instance_type, str) and instance_family(instance_type) is not None
+def _check_image(
+    problems: Problems, model: PyTorchModel, instance_type: object, accelerator_type: object
+) -> None:
+    """Note what the model's image was not chosen for."""
+    problems.check(
+        accelerator_type == model.accelerator_type,
+        "accelerator_type must be the one that the model's image was chosen for,"
+        f" {model.accelerator_type}, got {accelerator_type}: give it to the PyTorchModel",
+    )
+    if isinstance(instance_type, str) and instance_family(instance_type) is not None:
+        problems.check(
+            processor_of(instance_type) == processor_of(model.instance_type),
+            "instance_type must have the processor that the model's image was chosen for,"
+            f" as {model.instance_type} has, got {instance_type}: give it to the PyTorchModel",
+        )
 
 
 def grant_invoke_endpoint(grantee: iam.IGrantable, endpoint_arn: str) -> iam.Grant:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsii
-from aws_cdk import Annotations, Stack
+from aws_cdk import Annotations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
-from cdk_sagemaker_pytorch.common.environment import check_environment
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.options import cloudformation_properties, request
 from cdk_sagemaker_pytorch.common.problems import Problems
@@ -20,11 +19,10 @@ from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_data import ModelData
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.packaging.packaged_model import PackagedModel, package_at_deployment
-from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
 from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 
-from .elastic_inference import check_accelerator
-from .inference_code import CODE_DIRECTORY, OWN_VARIABLES, check_inference_code, serving_environment
+from .inference_code import CODE_DIRECTORY
+from .inference_container import InferenceContainer
 from .settings import ModelOptions, ServingContainer
 
 __all__ = ["PyTorchModel"]
@@ -94,72 +92,54 @@ class PyTorchModel(Construct):
         packager: ModelPackager | None = None,
         role: iam.IRole | None = None,
     ) -> None:
+        problems = Problems("PyTorchModel")
+        problems.require(model_data, ModelData, "model_data")
         self.framework_version = FrameworkVersion.of(framework_version)
         self.instance_type = instance_type
         self.accelerator_type = accelerator_type
-        problems = Problems("PyTorchModel")
-        problems.require(model_data, ModelData, "model_data")
-        ModelOptions(
+        runs = InferenceContainer(
+            framework_version=self.framework_version,
+            instance_type=instance_type,
+            accelerator_type=accelerator_type,
             source_code=source_code,
+            image=image,
+            environment=environment,
+            container=container,
+            networking=networking,
+        )
+        ModelOptions(
             entry_point=entry_point,
             instance_type=instance_type,
             artifacts_bucket=artifacts_bucket,
-            image=image,
             packager=packager,
             role=role,
         ).check(problems, "")
-        container = ServingContainer.of(container, problems, "container")
-        networking = Networking.of(networking, problems, "networking")
-        networking.check_unused(problems, "networking", "encrypt_inter_container_traffic")
-        environment = check_environment(problems, environment, shape="Environment", own=OWN_VARIABLES)
-        check_accelerator(problems, accelerator_type, self.framework_version)
-        check_inference_code(problems, source_code, self.framework_version)
-        problems.check(
-            model_data.compressed or source_code is None or self.framework_version.code_in_model_archive,
-            "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of"
-            f" its own, got uncompressed model data for {self.framework_version.full}",
-        )
+        runs.check(problems)
+        _check_archives(problems, model_data, source_code, self.framework_version)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
         problems.annotate(self)
         self.role = role or new_container_role(self, "Role")
-        self.image = image or PyTorchImage.inference()
-        image_config = self.image.bind(
-            self,
-            instance_type=instance_type,
-            framework_version=self.framework_version,
-            accelerator_type=accelerator_type,
-        )
-        image_config.grant_pull(self.role)
+        image_uri = runs.bind_image(self, self.role)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
-        archive = self._bind_code(source_code)
+        archive = runs.bind_code(self)
         packaged = self._package(model_data, archive, artifacts_bucket, packager)
         self.model_data_url = packaged.model_data_url
-        environment = {
-            **serving_environment(
-                self.framework_version,
-                entry_point=entry_point if archive is None else archive.entry_point,
-                has_handlers=archive is not None and archive.has_handlers,
-                submit_directory=packaged.submit_directory,
-                region=Stack.of(self).region,
-                container=container,
-            ),
-            **environment,
-            **packaged.environment,
+        submit_directory = packaged.submit_directory
+        variables = runs.variables(self, archive, submit_directory=submit_directory, entry_point=entry_point)
+        self._warn_without_application(archive, variables)
+        properties = {
+            "image": image_uri,
+            "environment": variables | packaged.environment,
+            **_model_data_properties(packaged.model_data_url, model_data.compressed),
         }
-        self._warn_without_application(archive, environment)
         resource = sagemaker.CfnModel(
             self,
             "Resource",
             execution_role_arn=self.role.role_arn,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=image_config.image_uri,
-                model_data_url=self.model_data_url if model_data.compressed else None,
-                model_data_source=None if model_data.compressed else _uncompressed(self.model_data_url),
-                environment=environment,
-            ),
-            **_network_properties(request(networking.bind(self, self.role))),
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(**properties),
+            **_network_properties(networking, self, self.role),
         )
         resource.node.add_dependency(self.role)
         self.model_name = resource.attr_model_name
@@ -168,20 +148,6 @@ class PyTorchModel(Construct):
     def grant_principal(self) -> iam.IPrincipal:
         """The container's role: grant it what the handlers need besides the model."""
         return self.role.grant_principal
-
-    def _bind_code(self, source_code: SourceCode | None) -> SourceArchive | None:
-        if source_code is None:
-            return None
-        annotate_inference_script(
-            self,
-            source_code,
-            framework_version=self.framework_version,
-            accelerator_type=self.accelerator_type,
-            py_version=self.image.py_version,
-        )
-        return source_code.bind_inference(
-            self, "SourceCode", with_handlers=self.framework_version.ships_handlers
-        )
 
     def _package(
         self,
@@ -225,17 +191,29 @@ class PyTorchModel(Construct):
             )
 
 
-def _uncompressed(uri: str) -> sagemaker.CfnModel.ModelDataSourceProperty:
-    return sagemaker.CfnModel.ModelDataSourceProperty(
-        s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-            compression_type="None", s3_data_type="S3Prefix", s3_uri=uri
-        )
+def _check_archives(
+    problems: Problems, model_data: ModelData, source_code: object, version: FrameworkVersion
+) -> None:
+    problems.check(
+        model_data.compressed or source_code is None or version.code_in_model_archive,
+        "model_data must be a model.tar.gz for framework_version before 1.2, whose code is an archive of"
+        f" its own, got uncompressed model data for {version.full}",
     )
 
 
-def _network_properties(network: dict[str, Any]) -> dict[str, Any]:
-    """Turn the network as the API has it into properties of CloudFormation's model."""
-    properties = cloudformation_properties(network)
+def _model_data_properties(uri: str, compressed: bool) -> dict[str, Any]:
+    """Write where a container finds its model, as properties of CloudFormation's container."""
+    if compressed:
+        return {"model_data_url": uri}
+    source = sagemaker.CfnModel.S3DataSourceProperty(
+        compression_type="None", s3_data_type="S3Prefix", s3_uri=uri
+    )
+    return {"model_data_source": sagemaker.CfnModel.ModelDataSourceProperty(s3_data_source=source)}
+
+
+def _network_properties(networking: Networking | None, scope: Construct, role: iam.IRole) -> dict[str, Any]:
+    """Make what the network needs, and write it as properties of CloudFormation's model."""
+    properties = cloudformation_properties(request((networking or Networking()).bind(scope, role)))
     if "vpc_config" in properties:
         properties["vpc_config"] = sagemaker.CfnModel.VpcConfigProperty(**properties["vpc_config"])
     return properties

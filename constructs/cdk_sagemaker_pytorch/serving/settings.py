@@ -11,10 +11,8 @@ from aws_cdk import aws_s3 as s3
 from cdk_sagemaker_pytorch.common.limits import has_local_storage
 from cdk_sagemaker_pytorch.common.options import (
     BUCKET,
-    IMAGE,
     KEY,
     ROLE,
-    SOURCE_CODE,
     Gibibytes,
     InstanceType,
     Options,
@@ -26,9 +24,7 @@ from cdk_sagemaker_pytorch.common.options import (
 )
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import ModelServer
-from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
-from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 __all__ = ["Instances", "ModelOptions", "ServingContainer", "model_data_members"]
 
@@ -43,11 +39,9 @@ _TIMEOUT_VARIABLES = {
 class ModelOptions(Options):
     """Flat keywords of a model, see `PyTorchModel`."""
 
-    source_code: SourceCode | None = option(Resource(attribute="bind_inference", wanted=SOURCE_CODE))
     entry_point: str = option(Text(), "inference.py")
     instance_type: str = option(InstanceType(shape="ProductionVariantInstanceType"), "ml.m5.large")
     artifacts_bucket: s3.IBucket | None = option(Resource(attribute="bucket_arn", wanted=BUCKET))
-    image: PyTorchImage | None = option(Resource(attribute="bind", wanted=IMAGE))
     packager: ModelPackager | None = option(Resource(attribute="package_states", wanted="a ModelPackager"))
     role: iam.IRole | None = option(Resource(attribute="role_arn", wanted=ROLE))
 

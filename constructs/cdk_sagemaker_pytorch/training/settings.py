@@ -56,7 +56,7 @@ class JobOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Compute(Options):
-    """What a training job runs on, besides type and number of its options.
+    """What a training job runs on, besides type and number of its instances.
 
     Attributes
     ----------
@@ -71,8 +71,8 @@ class Compute(Options):
     use_spot_instances : bool
         Train on spare capacity, which may be interrupted. Defaults to on-demand instances.
     max_wait : Duration, optional
-        Longest time for waiting and training together on spot instances. Defaults to `max_run` with an hour on
-        top; must be given where `max_run` is a token.
+        Longest time for waiting and training together on spot instances. Defaults to `max_run` with an hour
+        on top; must be given where `max_run` is a token.
     maximum_retry_attempts : int, optional
         How often SageMaker starts the job again when an instance fails (``InternalServerError``), from 1 to
         30; `max_run` counts for all attempts together. Defaults to never.
@@ -109,7 +109,7 @@ class Compute(Options):
         )
 
     def check_with(self, problems: Problems, name: str, options: JobOptions) -> None:
-        """Note what does not go with the options.
+        """Note what does not go with the flat keywords.
 
         Parameters
         ----------

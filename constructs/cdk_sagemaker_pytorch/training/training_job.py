@@ -158,17 +158,9 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.job_name_prefix = name_prefix(self)
         self._states: TrainingStates | None = None
 
-        archive = self.source_code.bind_training(self, "SourceCode")
         image = image or PyTorchImage.training()
         image_config = image.bind(self, instance_type=instance_type, framework_version=self.framework_version)
-        annotate_training_script(
-            self,
-            self.source_code,
-            hyperparameters=arguments.values,
-            channels=self.inputs,
-            framework_version=self.framework_version,
-            py_version=image.py_version,
-        )
+        archive = self._bind_code(arguments, image.py_version)
         self._grant(archive, image_config)
         compute.grant_to(self.role)
         self._request = request(
@@ -232,6 +224,17 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         if self._states is None:
             self._states = self.states()
         return self._states
+
+    def _bind_code(self, given: Hyperparameters, py_version: str | None) -> SourceArchive:
+        annotate_training_script(
+            self,
+            self.source_code,
+            hyperparameters=given.values,
+            channels=self.inputs,
+            framework_version=self.framework_version,
+            py_version=py_version,
+        )
+        return self.source_code.bind_training(self, "SourceCode")
 
     def _grant(self, archive: SourceArchive, image: PyTorchImageConfig) -> None:
         archive.grant_read(self.role)

@@ -1,0 +1,141 @@
+"""What a model's container runs, and what it is told: the same for a model and for a pipeline's versions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_sagemaker_pytorch.common.environment import check_environment
+from cdk_sagemaker_pytorch.common.networking import Networking
+from cdk_sagemaker_pytorch.common.options import IMAGE, SOURCE_CODE, Options, Resource, option
+from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
+from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
+from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+
+from .elastic_inference import check_accelerator
+from .inference_code import (
+    OWN_VARIABLES,
+    check_inference_code,
+    default_inference_code,
+    serving_environment,
+)
+from .settings import ServingContainer
+
+__all__ = ["InferenceContainer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceContainer(Options):
+    """Flat keywords and groups that a model and a pipeline share, see `PyTorchModel`.
+
+    Attributes
+    ----------
+    has_default : bool
+        Whether the bundled inference script stands in for no source code. Defaults to no.
+    """
+
+    framework_version: FrameworkVersion
+    instance_type: str
+    accelerator_type: str | None
+    source_code: SourceCode | None = option(Resource(attribute="bind_inference", wanted=SOURCE_CODE))
+    image: PyTorchImage | None = option(Resource(attribute="bind", wanted=IMAGE))
+    environment: Any
+    container: Any
+    networking: Any
+    has_default: bool = False
+
+    def check(self, problems: Problems, name: str = "") -> None:
+        """Note what is wrong with any of them.
+
+        Parameters
+        ----------
+        problems : Problems
+            Gets the findings.
+        name : str, optional
+            Name of the group. Defaults to none: its parameters are flat keywords.
+        """
+        super().check(problems, name)
+        ServingContainer.of(self.container, problems, "container")
+        networking = Networking.of(self.networking, problems, "networking")
+        networking.check_unused(problems, "networking", "encrypt_inter_container_traffic")
+        check_environment(problems, self.environment, shape="Environment", own=OWN_VARIABLES)
+        check_accelerator(problems, self.accelerator_type, self.framework_version)
+        check_inference_code(problems, self.source_code, self.framework_version, has_default=self.has_default)
+
+    def bind_image(self, scope: Construct, role: iam.IRole) -> str:
+        """Choose the image, and let a role pull it.
+
+        Parameters
+        ----------
+        scope : Construct
+            Carries the warnings.
+        role : iam.IRole
+            Role of the container.
+        """
+        config = (self.image or PyTorchImage.inference()).bind(
+            scope,
+            instance_type=self.instance_type,
+            framework_version=self.framework_version,
+            accelerator_type=self.accelerator_type,
+        )
+        config.grant_pull(role)
+        return config.image_uri
+
+    def bind_code(self, scope: Construct) -> SourceArchive | None:
+        """Ship the inference code, and say what is wrong with its script; None where there is none.
+
+        Parameters
+        ----------
+        scope : Construct
+            Gets the asset, and carries the findings.
+        """
+        source_code = self.source_code
+        if source_code is None:
+            if not self.has_default:
+                return None
+            source_code = default_inference_code(self.accelerator_type)
+        annotate_inference_script(
+            scope,
+            source_code,
+            framework_version=self.framework_version,
+            accelerator_type=self.accelerator_type,
+            py_version=self.image.py_version if self.image is not None else None,
+        )
+        return source_code.bind_inference(
+            scope, "SourceCode", with_handlers=self.framework_version.ships_handlers
+        )
+
+    def variables(
+        self,
+        scope: Construct,
+        archive: SourceArchive | None,
+        *,
+        submit_directory: str,
+        entry_point: str = "inference.py",
+    ) -> dict[str, str]:
+        """Write the container's environment: the library's variables, then the given ones.
+
+        Parameters
+        ----------
+        scope : Construct
+            Any construct of the stack.
+        archive : SourceArchive or None
+            The inference code, if any was shipped.
+        submit_directory : str
+            Where the container finds it.
+        entry_point : str, optional
+            Its script, where none was shipped. Defaults to ``inference.py``.
+        """
+        own = serving_environment(
+            self.framework_version,
+            entry_point=entry_point if archive is None else archive.entry_point,
+            has_handlers=archive is not None and archive.has_handlers,
+            submit_directory=submit_directory,
+            region=Stack.of(scope).region,
+            container=self.container or ServingContainer(),
+        )
+        return own | dict(self.environment or {})
