@@ -8,8 +8,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from .limits import check_limits
-from .options import Flag, Options, option
+from .limits import check_limits, shown
+from .options import Flag, OfType, Options, Resource, option
 from .problems import Problems
 
 __all__ = ["Networking", "grant_network_interfaces", "vpc_members"]
@@ -48,8 +48,12 @@ class Networking(Options):
         Encrypt what the hosts of a training job send to each other; it slows training down. Defaults to no.
     """
 
-    vpc: ec2.IVpc | None = None
-    vpc_subnets: ec2.SubnetSelection | None = None
+    vpc: ec2.IVpc | None = option(
+        Resource(attribute="vpc_id", wanted="an ec2.IVpc such as ec2.Vpc.from_lookup(scope, id, vpc_id=...)")
+    )
+    vpc_subnets: ec2.SubnetSelection | None = option(
+        OfType(type=ec2.SubnetSelection, wanted="an ec2.SubnetSelection(...)")
+    )
     security_groups: Sequence[ec2.ISecurityGroup] = ()
     enable_network_isolation: bool = option(Flag("EnableNetworkIsolation"), False)
     encrypt_inter_container_traffic: bool = option(Flag("EnableInterContainerTrafficEncryption"), False)
@@ -61,7 +65,10 @@ class Networking(Options):
             self.vpc is not None or (self.vpc_subnets is None and not self.security_groups),
             f"{name}.vpc must be given with vpc_subnets and security_groups, got none",
         )
-        if self.security_groups:
+        groups = self.security_groups
+        if not isinstance(groups, Sequence) or not all(hasattr(each, "security_group_id") for each in groups):
+            problems.add(f"{name}.security_groups must be a list of ec2.ISecurityGroup, got {shown(groups)}")
+        elif groups:
             check_limits(problems, f"{name}.security_groups", self.security_groups, "VpcSecurityGroupIds")
 
     def check_unused(self, problems: Problems, name: str, *unused: str) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "Gibibytes",
     "InstanceType",
     "Kind",
+    "OfType",
     "Options",
     "Prefix",
     "Resource",
@@ -288,6 +289,30 @@ class Resource(Kind):
         """Write the attribute."""
         attribute: str = getattr(value, self.attribute)
         return attribute
+
+
+@dataclass(frozen=True)
+class OfType(Kind):
+    """An object of the CDK that the API is not told as it is, such as a choice of subnets.
+
+    Attributes
+    ----------
+    type : type
+        Its type.
+    wanted : str
+        What it must be, for the message.
+    """
+
+    type: type = object
+    wanted: str = ""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note an object of another type."""
+        problems.check(isinstance(value, self.type), f"{name} must be {self.wanted}, got {shown(value)}")
+
+    def render(self, value: Any) -> Any:
+        """Write the object."""
+        return value
 
 
 def option(kind: Kind, default: Any = None) -> Any:

@@ -109,6 +109,8 @@ class ModelPackager(Construct):
         PackagerOptions(
             memory_size=memory_size,
             timeout=timeout,
+            architecture=architecture,
+            log_retention=log_retention,
             reserved_concurrent_executions=reserved_concurrent_executions,
             function_limit=function_limit,
             encryption_key=encryption_key,

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 
 from cdk_sagemaker_pytorch.common.options import (
     IMAGE,
     KEY,
     InstanceType,
+    OfType,
     Options,
     Resource,
     Seconds,
@@ -32,6 +35,20 @@ class PackagerOptions(Options):
 
     memory_size: int = option(Whole(least=_MEMORY_MB[0], most=_MEMORY_MB[1]))
     timeout: Duration = option(Seconds(least=1, most=_LONGEST_TIMEOUT_SECONDS))
+    architecture: lambda_.Architecture = option(
+        OfType(
+            type=lambda_.Architecture,
+            wanted="a lambda_.Architecture such as lambda_.Architecture.ARM_64",
+        ),
+        lambda_.Architecture.ARM_64,
+    )
+    log_retention: logs.RetentionDays = option(
+        OfType(
+            type=logs.RetentionDays,
+            wanted="a logs.RetentionDays such as logs.RetentionDays.THREE_MONTHS",
+        ),
+        logs.RetentionDays.THREE_MONTHS,
+    )
     reserved_concurrent_executions: int | None = option(Whole(least=1))
     function_limit: Size | None = option(
         Resource(attribute="to_bytes", wanted="a Size such as Size.gibibytes(64)")

@@ -147,7 +147,9 @@ class PyTorchPipeline(Construct):
             has_default=True,
         )
         variant.check(problems)
-        PipelineOptions(retain_versions=retain_versions, packager=packager).check(problems, "")
+        PipelineOptions(
+            retain_versions=retain_versions, removal_policy=removal_policy, packager=packager
+        ).check(problems, "")
         runs.check(problems)
         sample_request = _plain_request(problems, sample_request)
         _check_endpoint_name(problems, scope, endpoint_name)

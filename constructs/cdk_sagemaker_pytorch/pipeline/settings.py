@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from cdk_sagemaker_pytorch.common.options import Options, Resource, Whole, option
+from aws_cdk import RemovalPolicy
+
+from cdk_sagemaker_pytorch.common.options import OfType, Options, Resource, Whole, option
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 
 __all__ = ["PipelineOptions"]
@@ -13,4 +15,8 @@ class PipelineOptions(Options):
     """Flat keywords of a pipeline, see `PyTorchPipeline`."""
 
     retain_versions: int = option(Whole(least=0), 1)
+    removal_policy: RemovalPolicy = option(
+        OfType(type=RemovalPolicy, wanted="a RemovalPolicy such as RemovalPolicy.RETAIN"),
+        RemovalPolicy.DESTROY,
+    )
     packager: ModelPackager | None = option(Resource(attribute="package_states", wanted="a ModelPackager"))

@@ -1,0 +1,115 @@
+"""No value of a wrong type ends in a TypeError or an AttributeError from inside."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_s3 as s3
+
+from cdk_sagemaker_pytorch import (
+    Checkpoints,
+    Compute,
+    ConfigurationError,
+    ContainerImageError,
+    Instances,
+    ModelData,
+    ModelPackager,
+    Networking,
+    OutputData,
+    Processing,
+    PyTorchEndpoint,
+    PyTorchModel,
+    PyTorchPipeline,
+    PyTorchTrainingJob,
+    ServingContainer,
+    TrainingInput,
+    UnknownFrameworkVersionError,
+)
+
+
+class Odd:
+    """What no parameter takes."""
+
+
+VALUES = [Odd(), 3, 1.5, "x", b"x", ["x"], ("x",), {"x": 1}, {1: Odd()}, {"x"}, True]
+OUR_ERRORS = (ConfigurationError, ContainerImageError, UnknownFrameworkVersionError)
+Make = Callable[..., Any]
+
+
+def job(stack: Stack, **options: Any) -> PyTorchTrainingJob:
+    return PyTorchTrainingJob(stack, "Job", **{"framework_version": "2.13", **options})
+
+
+def model(stack: Stack, **options: Any) -> PyTorchModel:
+    data = ModelData.from_bucket(s3.Bucket.from_bucket_name(stack, "Models", "models"), "model.tar.gz")
+    return PyTorchModel(stack, "Model", **{"model_data": data, "framework_version": "2.6", **options})
+
+
+def endpoint(stack: Stack, **options: Any) -> PyTorchEndpoint:
+    return PyTorchEndpoint(stack, "Endpoint", **{"model": model(stack), **options})
+
+
+def pipeline(stack: Stack, **options: Any) -> PyTorchPipeline:
+    return PyTorchPipeline(stack, "Pipeline", **{"training_job": job(stack), **options})
+
+
+def packager(stack: Stack, **options: Any) -> ModelPackager:
+    return ModelPackager(stack, "Packager", **options)
+
+
+CONSTRUCTS: dict[Make, type] = {
+    job: PyTorchTrainingJob,
+    model: PyTorchModel,
+    endpoint: PyTorchEndpoint,
+    pipeline: PyTorchPipeline,
+    packager: ModelPackager,
+}
+GROUPS: list[tuple[Make, str, type]] = [
+    (job, "compute", Compute),
+    (job, "output", OutputData),
+    (job, "checkpoints", Checkpoints),
+    (job, "networking", Networking),
+    (model, "container", ServingContainer),
+    (endpoint, "instances", Instances),
+    (packager, "processing", Processing),
+]
+
+
+def ends_well_or_in_our_words(app: App, make: Make, options: Callable[[Any], dict[str, Any]]) -> None:
+    for number, value in enumerate(VALUES):
+        try:
+            make(Stack(app, f"Stack{number}"), **options(value))
+        except OUR_ERRORS as error:
+            assert str(error)  # noqa: PT017 - not every value is wrong
+
+
+@pytest.mark.parametrize(
+    ("make", "parameter"),
+    [
+        (make, parameter)
+        for make, construct in CONSTRUCTS.items()
+        for parameter in [*inspect.signature(construct.__init__).parameters][3:]  # type: ignore[misc]
+    ],
+)
+def test_a_parameter(app: App, make: Make, parameter: str) -> None:
+    ends_well_or_in_our_words(app, make, lambda value: {parameter: value})
+
+
+@pytest.mark.parametrize(
+    ("make", "parameter", "group", "field"),
+    [(make, name, group, each.name) for make, name, group in GROUPS for each in fields(group)],
+)
+def test_a_field_of_a_group(app: App, make: Make, parameter: str, group: type, field: str) -> None:
+    ends_well_or_in_our_words(app, make, lambda value: {parameter: group(**{field: value})})
+
+
+@pytest.mark.parametrize("field", [each.name for each in fields(TrainingInput)])
+def test_a_field_of_an_input(app: App, field: str) -> None:
+    def options(value: Any) -> dict[str, Any]:
+        bucket = s3.Bucket.from_bucket_name(Stack(App(), "Other"), "Data", "my-data")
+        return {"inputs": {"train": TrainingInput(**{"bucket": bucket, field: value})}}
+
+    ends_well_or_in_our_words(app, job, options)
