@@ -3,6 +3,7 @@
 Run `make coverage` after adding either; a test says when it is due.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,10 +17,13 @@ from moto.sagemaker.responses import SageMakerResponse
 
 import cdk_sagemaker_pytorch
 from cdk_sagemaker_pytorch.common.options import Options
+from cdk_sagemaker_pytorch.images.image_table import image_table
 from cdk_sagemaker_pytorch.local.cloudformation import resource_types  # noqa: F401 - registers the types
 from cdk_sagemaker_pytorch.local.cloudformation.resource_type import known_types
 from cdk_sagemaker_pytorch.local.sagemaker.api import LocalSageMakerResponse
 
+PACKAGE = Path(cdk_sagemaker_pytorch.__file__).parent
+IMAGES = PACKAGE / "images" / "container_images.json"
 TARGET = Path(__file__).parents[1] / "docs" / "coverage.md"
 
 # The groups of each request, and what a construct sends that is no field of a group.
@@ -102,6 +106,15 @@ def _lines() -> Iterator[str]:
             yield f"| `{member}` | {known.pop(member, '')} |"
         if known.keys() - _OF_TRAINING_ALONE:
             raise ValueError(f"{request} has no members {sorted(known)}")
+    yield ""
+    yield "## Images"
+    yield ""
+    yield "Where the table of AWS's images comes from, and when it was read:"
+    yield ""
+    for part in json.loads(IMAGES.read_text()).values():
+        yield f"- {part['source']} ({part['read']})"
+    yield ""
+    yield f"The newest version in it is PyTorch {image_table().versions()[-1]}."
     yield ""
     yield "## The local AWS"
     yield ""

@@ -145,14 +145,15 @@ def test_the_next_supported_version() -> None:
     image = find_image("2.6.0", instance_type="ml.m5.large")
     found = {
         day: (successor := next_supported(image, date.fromisoformat(day))) and successor.full
-        for day in ("2026-04-23", "2026-04-24", "2026-11-22", "2027-07-20", "2027-07-21")
+        for day in ("2026-04-23", "2026-04-24", "2026-11-22", "2027-07-20", "2027-09-28", "2027-09-29")
     }
     assert found == {
         "2026-04-23": "2.7.1",
         "2026-04-24": "2.8.0",
         "2026-11-22": "2.10.0",
         "2027-07-20": "2.13.0",
-        "2027-07-21": None,
+        "2027-09-28": "2.14.0",
+        "2027-09-29": None,
     }
 
 

@@ -46,6 +46,7 @@ def test_a_version_is_taken_as_it_is() -> None:
         ("2.6.0", ("py312",), ("py312",)),
         ("2.10.0", ("py313",), ("py313",)),
         ("2.13.0", ("py312",), ("py313",)),
+        ("2.14.0", ("py312",), ("py313",)),
     ],
 )
 def test_python_versions(version: str, training: tuple[str, ...], inference: tuple[str, ...]) -> None:
@@ -91,6 +92,7 @@ def test_elastic_inference_has_two_minors() -> None:
         ("1.13.1", date(2024, 10, 28)),
         ("2.6.0", date(2026, 1, 29)),
         ("2.13.0", date(2027, 7, 20)),
+        ("2.14.0", date(2027, 9, 28)),
     ],
 )
 def test_end_of_patch(version: str, day: date) -> None:

@@ -6,7 +6,7 @@ from cdk_sagemaker_pytorch.images.image_table import image_table, minor, release
 def test_versions_are_in_the_order_of_releases() -> None:
     versions = image_table().versions()
     assert versions.index("1.9.1") < versions.index("1.10.0") < versions.index("2.0.0")
-    assert (versions[0], versions[-1]) == ("0.4.0", "2.13.0")
+    assert (versions[0], versions[-1]) == ("0.4.0", "2.14.0")
 
 
 def test_versions_of_a_family() -> None:

@@ -133,6 +133,7 @@ def test_images_in_the_same_regions_share_one_mapping() -> None:
     ("image", "instance_type", "name", "version", "model_server"),
     [
         (PyTorchImage.training("2.13"), "ml.g5.xlarge", "pytorch:2.13-cu133-", "2.13.0", None),
+        (PyTorchImage.training("2.14"), "ml.g5.xlarge", "pytorch:2.14-cu133-", "2.14.0", None),
         (PyTorchImage.training("1.5", py_version="py3"), "ml.m5.large", "1.5-cpu-py3", "1.5.0", None),
         (PyTorchImage.inference("2.6.0"), "ml.c7g.large", "-arm64:2.6.0-cpu", "2.6.0", "torchserve"),
         (PyTorchImage.inference("2.6.0"), None, "pytorch-inference:2.6.0-cpu", "2.6.0", "torchserve"),
