@@ -1,7 +1,5 @@
 """The choice that a fragment of ours begins with."""
 
-from typing import Any
-
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -9,20 +7,17 @@ __all__ = ["FirstState"]
 
 
 class FirstState(sfn.Choice):
-    """A choice in JSONata that says what to do where its fragment is used a second time.
+    """A choice in JSONata that says what to do where its fragment is used twice, or shares names.
 
     Parameters
     ----------
     scope, construct_id
         As for every construct; the id is the name of the state.
-    reuse : str
-        What to do, for the message.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, reuse: str, **options: Any) -> None:
-        super().__init__(scope, construct_id, query_language=sfn.QueryLanguage.JSONATA, **options)
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id, query_language=sfn.QueryLanguage.JSONATA)
         self._owner = scope.node.path
-        self._reuse = reuse
 
     def bind_to_graph(self, graph: sfn.StateGraph) -> None:
         """Register this state with the graph it is part of.
@@ -35,6 +30,15 @@ class FirstState(sfn.Choice):
         try:
             super().bind_to_graph(graph)
         except RuntimeError as error:
-            raise ValueError(
-                f"the states of {self._owner} are used already: {self._reuse} ({error})"
-            ) from None
+            text = str(error)
+            if "DuplicateStateId" in text:
+                remedy = (
+                    'names of states must differ: give some others, by job.states().prefix_states("Second: ")'
+                )
+            elif "already in" in text:
+                remedy = (
+                    f"the states of {self._owner} are used already: take job.states() for each further use"
+                )
+            else:  # another state's, which has been told
+                raise
+            raise ValueError(f"{remedy} ({text.splitlines()[0]})") from None

@@ -133,6 +133,24 @@ class TaskState(sfn.CustomState):
         )
         self._statements = list(statements)
 
+    def next(self, next: sfn.IChainable) -> sfn.Chain:  # noqa: A002 - the name that it has in the CDK
+        """Go on with another state after this one.
+
+        Raises
+        ------
+        ValueError
+            When it has a next one already.
+        """
+        try:
+            return super().next(next)
+        except RuntimeError as error:
+            if "already has a next state" not in str(error):
+                raise
+            raise ValueError(
+                f"state {self.state_id} of {self.node.path} goes on to another state already: make its states"
+                " anew for each use, those of a training job by job.states()"
+            ) from None
+
     def bind_to_graph(self, graph: sfn.StateGraph) -> None:
         """Register this state, and what it must be allowed, with the graph it is part of."""
         super().bind_to_graph(graph)

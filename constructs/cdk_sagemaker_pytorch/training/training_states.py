@@ -60,7 +60,7 @@ class TrainingStates(sfn.StateMachineFragment):
             )
             .otherwise(self._not_completed())
         )
-        self._start = FirstState(self, "Attach?", reuse="take job.states() for each further use")
+        self._start = FirstState(self, "Attach?")
         self._start.when(
             sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"), describe
         ).otherwise(train)

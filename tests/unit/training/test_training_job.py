@@ -330,6 +330,23 @@ def test_fails_when_its_own_states_are_used_twice(stack: Stack) -> None:
         sfn.StateMachine(stack, "Second", definition_body=sfn.DefinitionBody.from_chainable(job))
 
 
+def test_fails_when_it_goes_on_twice(stack: Stack) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
+    job.next(sfn.Pass(stack, "One"))
+    with pytest.raises((RuntimeError, ValueError), match=r"goes on to another state .* job\.states\(\)"):
+        job.next(sfn.Pass(stack, "Another"))
+
+
+def test_fails_when_two_jobs_have_states_of_the_same_names(stack: Stack) -> None:
+    first, second = (
+        PyTorchTrainingJob(stack, construct_id, framework_version="2.13") for construct_id in ("A", "B")
+    )
+    with pytest.raises(RuntimeError, match=r"names of states must differ.*prefix_states"):
+        sfn.StateMachine(
+            stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(first.next(second))
+        )
+
+
 def test_every_run_in_a_map_has_a_name_of_its_own(
     stack: Stack, run: Callable[[Any], Any], states: States
 ) -> None:
