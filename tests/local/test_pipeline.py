@@ -154,6 +154,15 @@ def test_retraining_on_other_data_changes_the_predictions(deployed: Deployed, fi
     assert deployed.versions("Trained") == {second["model_name"], attached["model_name"]}
 
 
+def test_an_input_that_is_not_understood_trains_nothing(deployed: Deployed, first: dict[str, Any]) -> None:
+    sagemaker = deployed.aws.client("sagemaker")
+    before = len(sagemaker.list_training_jobs()["TrainingJobSummaries"])
+    execution = deployed.execute("Trained", {"hyperparameter": {"epochs": 1}})
+    assert execution["error"] == "InputRefused"
+    assert execution["cause"].startswith("unknown hyperparameter: an execution takes hyperparameters, inputs")
+    assert len(sagemaker.list_training_jobs()["TrainingJobSummaries"]) == before
+
+
 def test_a_channel_without_data_fails_with_its_uri(deployed: Deployed) -> None:
     uri = f"s3://{deployed.outputs['DataBucket']}/nothing/"
     execution = deployed.execute("Failing", {"inputs": {"train": uri}})

@@ -30,6 +30,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import RUN_SUFFIX, name_prefix
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
+from cdk_sagemaker_pytorch.training.execution_input import EXECUTION_INPUT
 from cdk_sagemaker_pytorch.training.training_job import PyTorchTrainingJob
 
 from .settings import PipelineOptions
@@ -50,7 +51,8 @@ class PyTorchPipeline(Construct):
     The endpoint is made at run time, but belongs to the stack: it is deleted with it.
 
     The input of an execution may carry ``hyperparameters``, ``inputs`` and ``training_job_name``, see
-    `PyTorchTrainingJob`. Its output is ``{"training_job_name", "metrics", "model_name",
+    `PyTorchTrainingJob`; any other member, or a value that cannot be meant, is refused before anything
+    starts. Its output is ``{"training_job_name", "metrics", "model_name",
     "model_data_url", "endpoint_name", "endpoint_config_name"}``.
 
     Parameters
@@ -224,17 +226,39 @@ class PyTorchPipeline(Construct):
             self,
             "Resource",
             definition_body=sfn.DefinitionBody.from_chainable(
-                sfn.Chain.start(self.training_job.states())
-                .next(self._name_version())
-                .next(package)
-                .next(create_model)
-                .next(deployment)
+                self._check_input(
+                    sfn.Chain.start(self.training_job.states())
+                    .next(self._name_version())
+                    .next(package)
+                    .next(create_model)
+                    .next(deployment)
+                )
             ),
             comment="Trains, packages, deploys and verifies a PyTorch model",
         )
         # Deleted in reverse: first nothing can start any more, then the endpoint goes.
         machine.node.add_dependency(self._ownership)
         return machine
+
+    def _check_input(self, understood: sfn.IChainable) -> sfn.Choice:
+        """Refuse an input that is not understood, before anything starts; null counts as absent."""
+        problems = self.training_job.input_problems("$states.input")
+        refused = sfn.Fail.jsonata(
+            self, "Input refused", error="InputRefused", cause=jsonata.evaluate(problems)
+        )
+        given = (
+            "$merge([{}, $sift($states.input, function($value, $name)"
+            f" {{$name in {jsonata.literal(EXECUTION_INPUT)} and $value != null}})])"
+        )
+        return (
+            sfn.Choice.jsonata(self, "Input understood?")
+            .when(
+                sfn.Condition.jsonata(jsonata.evaluate(f"{problems} = ''")),
+                understood,
+                outputs=jsonata.evaluate(given),
+            )
+            .otherwise(refused)
+        )
 
     def _name_version(self) -> sfn.Pass:
         return sfn.Pass.jsonata(

@@ -31,17 +31,27 @@ class Hyperparameters:
         Gets what is wrong with them.
     torch_distributed : bool, optional
         Whether torchrun starts the script. Defaults to no.
+
+    Attributes
+    ----------
+    values : dict of str to Any
+        Values as JSON has them.
+    encoded : dict of str to str
+        Values as JSON.
+    own_count : int
+        How many entries the library adds.
     """
 
     def __init__(self, given: Any, problems: Problems, *, torch_distributed: bool = False) -> None:
         self.values: dict[str, Any] = {}
         self.encoded: dict[str, str] = {}
+        self.own_count = _OWN_WITH_TORCHRUN if torch_distributed else _OWN
         if given is not None and not isinstance(given, Mapping):
             problems.add(f"hyperparameters must be a dictionary from name to value, got {shown(given)}")
             return
         for name, value in (given or {}).items():
             self._add(name, value, problems)
-        self._check_count(problems, _OWN_WITH_TORCHRUN if torch_distributed else _OWN)
+        self._check_count(problems, self.own_count)
 
     def _add(self, name: Any, value: Any, problems: Problems) -> None:
         if not isinstance(name, str):

@@ -23,6 +23,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 
+from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
 from .metric_definitions import check_metric_definitions
 from .settings import Checkpoints, Compute, JobOptions, OutputData
@@ -157,6 +158,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.role = role or new_container_role(self, "Role")
         self.job_name_prefix = name_prefix(self)
         self._states: TrainingStates | None = None
+        self._given = arguments
 
         image = image or PyTorchImage.training()
         image_config = image.bind(self, instance_type=instance_type, framework_version=self.framework_version)
@@ -214,6 +216,21 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             construct_id = f"States{count + 1}" if count else "States"
         return TrainingStates(
             scope, construct_id, request=self._request, job_name_prefix=self.job_name_prefix, role=self.role
+        )
+
+    def input_problems(self, given: str) -> str:
+        """Write JSONata of what is wrong with an execution's input: a text, empty when nothing is.
+
+        Parameters
+        ----------
+        given : str
+            Path of the input, for example ``$states.input``.
+        """
+        return input_problems(
+            given,
+            hyperparameters=self._given.encoded,
+            own_hyperparameters=self._given.own_count,
+            channels=self.inputs,
         )
 
     def grant_read_output(self, grantee: iam.IGrantable) -> iam.Grant:

@@ -21,6 +21,7 @@ from cdk_sagemaker_pytorch import (
     ServingContainer,
     SourceCode,
 )
+from cdk_sagemaker_pytorch.local.step_functions import jsonata as interpreter
 from cdk_sagemaker_pytorch.states.names import version_prefix
 
 States = Callable[[], dict[str, Any]]
@@ -203,6 +204,30 @@ def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
     assert "Send sample request" not in found
     prune = found["Remove superseded versions"]["Arguments"]["Payload"]
     assert prune["retain"] == 1
+
+
+def test_an_input_that_is_not_understood_is_refused_before_anything_starts(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    first = states()["Input understood?"]
+    (understood,) = first["Choices"]
+    assert understood["Next"] == "Attach?"
+    assert first["Default"] == "Input refused"
+    refused = states()["Input refused"]
+    assert refused["Error"] == "InputRefused"
+
+    def evaluate(text: str, given: Any) -> Any:
+        states_variable = {"states": {"input": given}}
+        return interpreter.evaluate(text.removeprefix("{%").removesuffix("%}"), states_variable)
+
+    wrong = {"hyperparameter": {"epochs": 3}}
+    assert evaluate(understood["Condition"], wrong) is False
+    assert "unknown hyperparameter" in evaluate(refused["Cause"], wrong)
+    good = {"hyperparameters": {"epochs": 3}, "inputs": None, "Comment": "by hand"}
+    assert evaluate(understood["Condition"], good) is True
+    assert evaluate(understood["Output"], good) == {"hyperparameters": {"epochs": 3}}
+    assert evaluate(understood["Output"], {}) == {}
 
 
 def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States) -> None:
