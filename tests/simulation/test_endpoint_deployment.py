@@ -206,3 +206,19 @@ def test_a_first_endpoint_carries_the_stack_from_the_beginning(definition: dict[
     sagemaker, _ = deploy(definition, GOOD, FIRST)
     assert sagemaker.endpoint is not None
     assert sagemaker.endpoint.tags == {"cdk-sagemaker-pytorch:owner": "token"}
+
+
+def test_an_endpoint_that_never_settles_is_given_up_in_time_and_said(definition: dict[str, Any]) -> None:
+    clock = Clock()
+    sagemaker = SageMaker(clock)
+    forever = (float("inf"), "InService", NEW, None)
+    sagemaker.endpoint = Endpoint(OLD, "Updating", settles=forever)
+    execution = run(definition, sagemaker.call, clock=clock, variables=VARIABLES)
+    assert execution.error == "EndpointNotSettled"
+    assert "is still Updating after an hour and a half" in execution.cause
+    assert (
+        f"left over: it may come to have {NEW}, which is not verified, instead of nothing" in execution.cause
+    )
+    assert 85 * 60 < clock.now < 100 * 60
+    assert execution.events < 5_000
+    assert sagemaker.serving == OLD

@@ -28,6 +28,8 @@ _MOST_ATTEMPTS = 5
 _MOST_FAILED_LOOKS = 10
 _LONGEST_WAIT_SECONDS = 60
 _LONGEST_POLL_SECONDS = 15
+# About an hour and a half, in fewer than 4,000 events of the execution's history.
+_MOST_WAITS = 400
 
 
 class EndpointDeployment(sfn.StateMachineFragment):
@@ -90,6 +92,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
         create_config = self._create_config(variant)
         look, changing = self._look(), self._choice("Endpoint changing?")
         no_endpoint, look_again, not_seen = self._no_endpoint(), self._look_again(), self._not_seen()
+        not_settled = self._not_settled()
         move = self._move()
         create = self._change("Create endpoint", "createEndpoint", tags=[self._owner_tag()])
         update = self._change("Update endpoint", "updateEndpoint")
@@ -122,9 +125,14 @@ class EndpointDeployment(sfn.StateMachineFragment):
             assign={"failed_looks": jsonata.evaluate("$failed_looks + 1")},
         )
         no_endpoint.next(changing)
-        changing.when(_condition(f"$not($states.input.status in {_SETTLED})"), wait.next(look)).when(
-            _condition("$asked"), arrival
-        ).otherwise(move)
+        unsettled = f"$not($states.input.status in {_SETTLED})"
+        (
+            changing.when(_condition(f"{unsettled} and $waits >= {_MOST_WAITS}"), not_settled)
+            .when(_condition(unsettled), wait.next(look))
+            .when(_condition("$asked"), arrival)
+            .otherwise(move)
+        )
+        not_settled.next(not_deployed)
 
         tried = {"attempts": jsonata.evaluate("$attempts + 1")}
         asked = {**tried, "asked": True}
@@ -282,6 +290,21 @@ class EndpointDeployment(sfn.StateMachineFragment):
                 "'EndpointNotSeen'",
                 f"'endpoint {self._endpoint_name} could not be looked at: ' & $states.input.Cause"
                 " & '; left over: the endpoint may have ' & $version & ', which is not verified, instead of '"
+                " & ($previous ? $previous : 'nothing')"
+                " & ($failure ? '; before that: ' & $failure.Cause : '')",
+            ),
+        )
+
+    def _not_settled(self) -> sfn.Pass:
+        return sfn.Pass.jsonata(
+            self,
+            "Endpoint not settled",
+            assign=_failure(
+                "'EndpointNotSettled'",
+                f"'endpoint {self._endpoint_name} is still ' & $states.input.status"
+                " & ' after an hour and a half, and cannot be changed meanwhile'"
+                " & '; left over: it may come to have '"
+                " & $version & ', which is not verified, instead of '"
                 " & ($previous ? $previous : 'nothing')"
                 " & ($failure ? '; before that: ' & $failure.Cause : '')",
             ),

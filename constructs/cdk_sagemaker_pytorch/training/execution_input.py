@@ -47,7 +47,8 @@ def input_problems(
         ),
         (
             "$wrong := $names($in.hyperparameters)[$contains($, /^sagemaker_/)]; $exists($wrong)"
-            " ? 'hyperparameters beginning with sagemaker_ belong to the container, got ' & $join($wrong, ', ')"
+            " ? 'hyperparameters beginning with sagemaker_ belong to the container, got '"
+            " & $join($wrong, ', ')"
         ),
         _too_long("$in.hyperparameters"),
         (
@@ -64,7 +65,8 @@ def input_problems(
             (
                 "$wrong := $names($in.inputs)[$not($type($lookup($in.inputs, $)) = 'string'"
                 " and $contains($string($lookup($in.inputs, $)), /^s3:\\/\\/[^\\/]/))]; $exists($wrong)"
-                " ? 'inputs must be S3 URIs such as s3://bucket/train/, got another for ' & $join($wrong, ', ')"
+                " ? 'inputs must be S3 URIs such as s3://bucket/train/, got another for '"
+                " & $join($wrong, ', ')"
             ),
             (
                 f"$wrong := $names($in.inputs)[$not($contains($, /^{channel_name['pattern']}$/)"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -17,8 +16,9 @@ from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
 __all__ = ["TrainingStates"]
 
-# How often an attached job is looked at.
-_POLL_INTERVAL = Duration.seconds(10)
+# How long until an attached job is looked at again: a twentieth of the time that it was waited for, so that
+# the history of an execution, of 25,000 events, holds the 28 days that a job may take.
+_WAIT_SECONDS = "$min([1800, $floor(5 * $power(1.05, $training_job_looks))])"
 
 
 class TrainingStates(sfn.StateMachineFragment):
@@ -55,14 +55,19 @@ class TrainingStates(sfn.StateMachineFragment):
             .when(
                 sfn.Condition.jsonata("{% $states.input.status in ['InProgress', 'Stopping'] %}"),
                 sfn.Wait.jsonata(
-                    self, "Wait for training job", time=sfn.WaitTime.duration(_POLL_INTERVAL)
+                    self,
+                    "Wait for training job",
+                    time=sfn.WaitTime.seconds(jsonata.evaluate(_WAIT_SECONDS)),
+                    assign={"training_job_looks": jsonata.evaluate("$training_job_looks + 1")},
                 ).next(describe),
             )
             .otherwise(self._not_completed())
         )
         self._start = FirstState(self, "Attach?")
         self._start.when(
-            sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"), describe
+            sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"),
+            describe,
+            assign={"training_job_looks": 0},
         ).otherwise(train)
         self._ends: list[sfn.INextable] = [train, attached]
 

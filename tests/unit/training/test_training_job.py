@@ -25,6 +25,7 @@ from cdk_sagemaker_pytorch import (
     TrainingInput,
     UnknownFrameworkVersionError,
 )
+from cdk_sagemaker_pytorch.local.step_functions import jsonata as local_jsonata
 
 States = Callable[[], dict[str, Any]]
 
@@ -190,13 +191,28 @@ def test_an_input_with_a_job_name_attaches(stack: Stack, run: Callable[[Any], An
         {
             "Condition": "{% $exists($states.input.training_job_name) %}",
             "Next": "Describe training job",
+            "Assign": {"training_job_looks": 0},
         }
     ]
     assert found["Attach?"]["Default"] == "Train"
-    assert found["Wait for training job"]["Seconds"] == 10
+    assert found["Wait for training job"]["Assign"] == {"training_job_looks": "{% $training_job_looks + 1 %}"}
     nexts = [choice["Next"] for choice in found["Completed?"]["Choices"]]
     assert nexts == ["Attached", "Wait for training job"]
     assert found["Completed?"]["Default"] == "Training job not completed"
+
+
+def test_an_attached_job_of_28_days_fits_into_the_history(
+    stack: Stack, run: Callable[[Any], Any], states: States
+) -> None:
+    run(PyTorchTrainingJob(stack, "Training", framework_version="2.13"))
+    seconds = states()["Wait for training job"]["Seconds"]
+    waited, looks, waits = 0, 0, []
+    while waited < 28 * 24 * 3600:
+        waits.append(local_jsonata.evaluate(seconds[2:-2], {"training_job_looks": looks}))
+        waited, looks = waited + waits[-1], looks + 1
+    assert waits[:3] == [5, 5, 5]
+    assert waits == sorted(waits)
+    assert looks * 9 < 25_000  # events of one look: describe 5, choose 2, wait 2
 
 
 def test_the_state_machine_may_run_its_own_jobs_alone(
