@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_s3 as s3
 
 from cdk_sagemaker_pytorch import (
+    ArtifactsBucket,
     Checkpoints,
     Compute,
     ConfigurationError,
@@ -21,10 +23,12 @@ from cdk_sagemaker_pytorch import (
     OutputData,
     Processing,
     PyTorchEndpoint,
+    PyTorchImage,
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
     ServingContainer,
+    SourceCode,
     TrainingInput,
     UnknownFrameworkVersionError,
 )
@@ -113,3 +117,44 @@ def test_a_field_of_an_input(app: App, field: str) -> None:
         return {"inputs": {"train": TrainingInput(**{"bucket": bucket, field: value})}}
 
     ends_well_or_in_our_words(app, job, options)
+
+
+FACTORIES: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+    (ModelData.from_bucket, {"bucket": None, "object_key": "model.tar.gz"}),
+    (ModelData.from_prefix, {"bucket": None, "prefix": "llm/"}),
+    (ModelData.from_archive, {"path": "model.tar.gz"}),
+    (ModelData.from_directory, {"path": "model"}),
+    (
+        ModelData.from_training_job,
+        {"training_job_name": "job-1", "output_bucket": None, "output_prefix": "x"},
+    ),
+    (SourceCode.from_directory, {"source_dir": ".", "entry_point": "x", "dependencies": [], "exclude": []}),
+    (SourceCode.from_file, {"entry_point": "train.py", "dependencies": ()}),
+    (SourceCode.from_s3, {"bucket": None, "object_key": "code.tar.gz", "entry_point": "train.py"}),
+    (PyTorchImage.from_ecr_repository, {"repository": None, "tag": "v1"}),
+    (PyTorchImage.training, {"framework_version": "2.13"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("factory", "parameter"), [(factory, name) for factory, options in FACTORIES for name in options]
+)
+def test_a_parameter_of_a_factory(app: App, factory: Callable[..., Any], parameter: str) -> None:
+    stack = Stack(app, "Stack")
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
+    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+    given = {"bucket": bucket, "output_bucket": bucket, "repository": repository}
+    (options,) = (options for each, options in FACTORIES if each == factory)
+    options = {name: given.get(name, value) for name, value in options.items()}
+    for value in VALUES:
+        try:
+            factory(**{**options, parameter: value})
+        except OUR_ERRORS as error:
+            assert str(error)  # noqa: PT017 - not every value is wrong
+
+
+def test_an_artifacts_bucket(app: App) -> None:
+    def make(stack: Stack, **options: Any) -> ArtifactsBucket:
+        return ArtifactsBucket(stack, "Artifacts", **options)
+
+    ends_well_or_in_our_words(app, make, lambda value: {"superseded_expiration": value})

@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .problems import Problems
+from .options import Seconds, check_arguments
 
 __all__ = ["SUPERSEDED_TAG", "ArtifactsBucket"]
 
@@ -45,12 +45,9 @@ class ArtifactsBucket(s3.Bucket):
         superseded_expiration: Duration | None = None,
         **props: Any,
     ) -> None:
-        problems = Problems("ArtifactsBucket")
-        problems.check(
-            superseded_expiration is None or superseded_expiration.to_days(integral=False) >= 1,
-            f"superseded_expiration must be at least 1 day, got {superseded_expiration}",
-        )
-        problems.raise_if_any()
+        if superseded_expiration is not None:
+            day = Seconds(least=24 * 3600)
+            check_arguments("ArtifactsBucket", superseded_expiration=(day, superseded_expiration))
         rules = [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))]
         if superseded_expiration is not None:
             rules.append(

@@ -39,6 +39,7 @@ __all__ = [
     "Gibibytes",
     "InstanceType",
     "Kind",
+    "ListOf",
     "OfType",
     "Options",
     "Prefix",
@@ -46,6 +47,7 @@ __all__ = [
     "Seconds",
     "Text",
     "Whole",
+    "check_arguments",
     "cloudformation_properties",
     "option",
     "request",
@@ -292,6 +294,34 @@ class Resource(Kind):
 
 
 @dataclass(frozen=True)
+class ListOf(Kind):
+    """A list or tuple of values of one kind.
+
+    Attributes
+    ----------
+    item : Kind
+        What its items are.
+    wanted : str
+        What they are called, for the message.
+    """
+
+    item: Kind = field(default_factory=Text)
+    wanted: str = ""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is no list, and each item that is wrong."""
+        if not isinstance(value, list | tuple):
+            problems.add(f"{name} must be a list of {self.wanted}, got {shown(value)}")
+            return
+        for item in value:
+            self.item.check(problems, name, item)
+
+    def render(self, value: Any) -> list[Any]:
+        """Write the items."""
+        return [self.item.render(item) for item in value]
+
+
+@dataclass(frozen=True)
 class OfType(Kind):
     """An object of the CDK that the API is not told as it is, such as a choice of subnets.
 
@@ -384,6 +414,27 @@ class Options:
             for each in fields(self)  # type: ignore[arg-type]
             if "kind" in each.metadata and (getattr(self, each.name) is not None or each.default is not None)
         ]
+
+
+def check_arguments(subject: str, **given: tuple[Kind, Any]) -> None:
+    """Check the arguments of a function that is no construct.
+
+    Parameters
+    ----------
+    subject : str
+        What they belong to, as the error names it.
+    **given : tuple of Kind and Any
+        What each takes, and what was given.
+
+    Raises
+    ------
+    ConfigurationError
+        With everything that is wrong with them.
+    """
+    problems = Problems(subject)
+    for name, (kind, value) in given.items():
+        kind.check(problems, name, value)
+    problems.raise_if_any()
 
 
 def request(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,22 @@ class PyTorchImage(ABC):
             Tag, or digest such as ``sha256:...``. Defaults to ``latest``.
         framework_version : str or FrameworkVersion, optional
             Version of PyTorch in the image. Defaults to unknown.
+
+        Raises
+        ------
+        ContainerImageError
+            When it is no repository, or the tag no text.
         """
+        problems = []
+        if isinstance(repository, str) or not hasattr(repository, "repository_arn"):
+            problems.append(
+                "repository must be an ecr.IRepository such as"
+                f" ecr.Repository.from_repository_name(scope, id, name), got {repository!r}"
+            )
+        if not isinstance(tag, str):
+            problems.append(f"tag must be text, got {tag!r}")
+        if problems:
+            raise ContainerImageError(problems)
         return _RepositoryImage(repository, tag, _version(framework_version))
 
     @staticmethod

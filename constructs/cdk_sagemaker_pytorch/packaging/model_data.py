@@ -11,10 +11,13 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
+from cdk_sagemaker_pytorch.common.options import BUCKET, Flag, Prefix, Resource, Text, check_arguments
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.source.source_archive import collect_files, write_archive
 
 __all__ = ["ModelData", "ModelDataLocation"]
+
+_BUCKET = Resource(attribute="bucket_arn", wanted=BUCKET)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,17 @@ class ModelData(ABC):
             Its bucket.
         object_key : str
             Its key.
+
+        Raises
+        ------
+        ConfigurationError
+            When one of them is of a wrong type.
         """
+        check_arguments(
+            "ModelData",
+            bucket=(_BUCKET, bucket),
+            object_key=(Text(), object_key),
+        )
         return _BucketModelData(bucket, object_key)
 
     @staticmethod
@@ -106,6 +119,11 @@ class ModelData(ABC):
         ConfigurationError
             When the prefix is empty or begins with a slash.
         """
+        check_arguments(
+            "ModelData",
+            bucket=(_BUCKET, bucket),
+            prefix=(Text(), prefix),
+        )
         problems = Problems("ModelData")
         problems.check(
             bool(prefix.strip("/")) and not prefix.startswith("/"),
@@ -128,6 +146,7 @@ class ModelData(ABC):
         ConfigurationError
             When there is no such file, or it is no gzip file.
         """
+        check_arguments("ModelData", path=(Text(), path))
         archive = Path(path).absolute()
         problems = Problems("ModelData")
         if not archive.is_file():
@@ -152,6 +171,7 @@ class ModelData(ABC):
         ConfigurationError
             When there is no such directory, or it holds no files.
         """
+        check_arguments("ModelData", path=(Text(), path))
         directory = Path(path).absolute()
         problems = Problems("ModelData")
         if not directory.is_dir():
@@ -181,7 +201,19 @@ class ModelData(ABC):
             Its output path in that bucket. Defaults to ``training``, as `PyTorchTrainingJob` does.
         compressed : bool, optional
             Whether its output is compressed, see `PyTorchTrainingJob`. Defaults to yes.
+
+        Raises
+        ------
+        ConfigurationError
+            When one of them is of a wrong type, or cannot be a name or a prefix.
         """
+        check_arguments(
+            "ModelData",
+            training_job_name=(Text(shape="TrainingJobName"), training_job_name),
+            output_bucket=(_BUCKET, output_bucket),
+            output_prefix=(Prefix(), output_prefix),
+            compressed=(Flag(), compressed),
+        )
         return _TrainingJobModelData(training_job_name, output_bucket, output_prefix, compressed)
 
 

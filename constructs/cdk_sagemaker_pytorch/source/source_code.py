@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.options import BUCKET, ListOf, Resource, Text, check_arguments
 from cdk_sagemaker_pytorch.common.problems import Problems
 
 from .archive_cache import FileState, archive_key, file_states, pack
@@ -123,6 +124,13 @@ class SourceCode:
             When a path does not exist or is of the wrong kind, two dependencies share a name, or a
             pattern cannot be understood.
         """
+        check_arguments(
+            "SourceCode",
+            source_dir=(Text(), source_dir),
+            entry_point=(Text(), entry_point),
+            dependencies=(ListOf(wanted="paths"), dependencies),
+            exclude=(ListOf(wanted="patterns"), exclude),
+        )
         directory = Path(source_dir).absolute()
         problems = Problems("SourceCode")
         if not directory.is_dir():
@@ -163,6 +171,7 @@ class SourceCode:
         ConfigurationError
             When a path does not exist.
         """
+        check_arguments("SourceCode", entry_point=(Text(), entry_point))
         script = Path(entry_point).absolute()
         source_code = cls.from_directory(script.parent, entry_point=script.name, dependencies=dependencies)
         source_code._is_single_file = True
@@ -180,7 +189,18 @@ class SourceCode:
             Its key.
         entry_point : str
             The script, relative to the root of the archive.
+
+        Raises
+        ------
+        ConfigurationError
+            When one of them is of a wrong type.
         """
+        check_arguments(
+            "SourceCode",
+            bucket=(Resource(attribute="bucket_arn", wanted=BUCKET), bucket),
+            object_key=(Text(), object_key),
+            entry_point=(Text(), entry_point),
+        )
         return cls(entry_point=entry_point, bucket=bucket, object_key=object_key)
 
     @classmethod

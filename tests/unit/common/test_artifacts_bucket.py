@@ -100,5 +100,7 @@ def test_superseded_artifacts_expire_where_that_is_asked_for(stack: Stack) -> No
 
 
 def test_fails_when_artifacts_would_expire_within_a_day(stack: Stack) -> None:
-    with pytest.raises(ConfigurationError, match="superseded_expiration must be at least 1 day, got"):
+    with pytest.raises(
+        ConfigurationError, match="superseded_expiration in seconds must be at least 86400, got"
+    ):
         ArtifactsBucket(stack, "Bucket", superseded_expiration=Duration.hours(2))
