@@ -81,7 +81,7 @@ def serving_environment(
     has_handlers: bool,
     submit_directory: str,
     region: str,
-    container: ServingContainer,
+    container: ServingContainer | None = None,
 ) -> dict[str, str]:
     """Environment of a serving container.
 
@@ -98,8 +98,8 @@ def serving_environment(
         ``/opt/ml/model/code``, or up to version 1.1 the S3 URI of sourcedir.tar.gz.
     region : str
         The region.
-    container : ServingContainer
-        Settings of the model server.
+    container : ServingContainer, optional
+        Settings of the model server. Defaults to those of `ServingContainer`.
     """
     server = framework_version.model_server
     environment = {
@@ -116,4 +116,4 @@ def serving_environment(
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"
         environment["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] = entry_point
-    return environment | container.environment(server)
+    return environment | (container or ServingContainer()).environment(server)

@@ -136,6 +136,6 @@ class InferenceContainer(Options):
             has_handlers=archive is not None and archive.has_handlers,
             submit_directory=submit_directory,
             region=Stack.of(scope).region,
-            container=self.container or ServingContainer(),
+            container=self.container,
         )
         return own | dict(self.environment or {})
