@@ -48,7 +48,7 @@ format: setup ## Format and fix what can be fixed
 
 conformance: setup ## Compare with AWS's own toolkits, in environments of their own
 	$(BIN)/python tests/conformance/environments.py
-	$(BIN)/python -m pytest -m conformance --timeout 1800
+	$(BIN)/python -m pytest -m conformance -n auto --dist loadfile --timeout 1800
 
 coverage: setup ## Write what has a parameter, and what the local AWS has: docs/coverage.md
 	@$(BIN)/python scripts/write_coverage.py

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,16 @@ def _serve(model_dir: Path, port: int) -> None:
     serve.run(getattr(module, attribute), route_prefix="/")
 
 
+def _reasons() -> Iterator[str]:
+    """Say why deployments failed: Serve's error names them alone, and their logs may come too late."""
+    from ray import serve
+
+    for application in serve.status().applications.values():
+        for deployment in application.deployments.values():
+            if deployment.message:
+                yield deployment.message
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -130,7 +140,7 @@ def main() -> None:
         _serve(options.model_dir, options.port)
     except RuntimeError as error:
         # Serve's own error; the traceback of this process says nothing about the model.
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, *_reasons(), sep="\n", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         os._exit(1)
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
