@@ -24,6 +24,7 @@ from cdk_sagemaker_pytorch import (
     PyTorchPipeline,
     PyTorchTrainingJob,
     ServingContainer,
+    SourceCode,
     TrainingInput,
 )
 
@@ -238,6 +239,26 @@ OUT_OF_LIMITS: list[tuple[Make, dict[str, Any], str]] = [
         pipeline,
         {"container": ServingContainer(response_timeout=Duration.seconds(0))},
         "container.response_timeout in seconds must be at least 1, got 0",
+    ),
+    (
+        job,
+        {"inputs": {"code": URI}, "networking": Networking(enable_network_isolation=True)},
+        (
+            "inputs must have another name than code, the channel of the source code with"
+            " networking.enable_network_isolation"
+        ),
+    ),
+    (
+        pipeline,
+        {
+            "framework_version": "1.1.0",
+            "source_code": SourceCode.bundled_inference(),
+            "networking": Networking(enable_network_isolation=True),
+        },
+        (
+            "networking.enable_network_isolation needs framework_version 1.2 or newer, for the container of"
+            " an older one gets its code from S3 by itself, got 1.1.0"
+        ),
     ),
     (
         model,

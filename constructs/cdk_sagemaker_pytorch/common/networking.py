@@ -43,7 +43,8 @@ class Networking(Options):
         Defaults to a new one in the VPC.
     enable_network_isolation : bool
         Let the container make no calls at all: SageMaker alone brings the data, and takes the results. A
-        ``requirements.txt`` cannot be installed then. Defaults to no.
+        ``requirements.txt`` cannot be installed then; the source code of a training job comes as a channel
+        called ``code``. Defaults to no.
     encrypt_inter_container_traffic : bool
         Encrypt what the hosts of a training job send to each other; it slows training down. Defaults to no.
     """

@@ -62,6 +62,13 @@ class InferenceContainer(Options):
         ServingContainer.of(self.container, problems, "container")
         networking = Networking.of(self.networking, problems, "networking")
         networking.check_unused(problems, "networking", "encrypt_inter_container_traffic")
+        problems.check(
+            networking.enable_network_isolation is not True
+            or self.framework_version.code_in_model_archive
+            or (self.source_code is None and not self.has_default),
+            "networking.enable_network_isolation needs framework_version 1.2 or newer, for the container of"
+            f" an older one gets its code from S3 by itself, got {self.framework_version.full}",
+        )
         check_environment(problems, self.environment, shape="Environment", own=OWN_VARIABLES)
         check_accelerator(problems, self.accelerator_type, self.framework_version)
         check_inference_code(problems, self.source_code, self.framework_version, has_default=self.has_default)

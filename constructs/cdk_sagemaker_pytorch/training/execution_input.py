@@ -15,7 +15,12 @@ _LET_THROUGH = ("AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "Comment")
 
 
 def input_problems(
-    given: str, *, hyperparameters: Collection[str], own_hyperparameters: int, channels: Collection[str]
+    given: str,
+    *,
+    hyperparameters: Collection[str],
+    own_hyperparameters: int,
+    channels: Collection[str],
+    own_channels: Collection[str] = (),
 ) -> str:
     """Write JSONata of what is wrong with an execution's input: a text, empty when nothing is.
 
@@ -29,10 +34,12 @@ def input_problems(
         How many the library adds.
     channels : collection of str
         Names of the construct's own channels. Without any an execution can give none either.
+    own_channels : collection of str, optional
+        Names of channels that the library adds. Defaults to none.
     """
     most = API_LIMITS["HyperParameters"]["max"] - own_hyperparameters
     names = literal(dict.fromkeys(hyperparameters, ""))
-    known_channels = literal(dict.fromkeys(channels, ""))
+    known_channels = literal(dict.fromkeys([*channels, *own_channels], ""))
     job_name, channel_name = API_LIMITS["TrainingJobName"], API_LIMITS["ChannelName"]
     members = ", ".join(EXECUTION_INPUT)
     checks = [
@@ -80,6 +87,11 @@ def input_problems(
                 f" ? 'inputs must be at most {API_LIMITS['InputDataConfig']['max']} channels"
                 " with those of the training job'"
             ),
+        ]
+        checks += [
+            f"$exists($lookup($object($in.inputs), '{name}'))"
+            f" ? 'inputs must have another name than {name}, the channel of the source code'"
+            for name in own_channels
         ]
     else:
         checks.append(

@@ -9,7 +9,6 @@ from cdk_sagemaker_pytorch.common.json_values import encode_json, plain_json
 from cdk_sagemaker_pytorch.common.limits import check_limits, shown
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive
 from cdk_sagemaker_pytorch.states import jsonata
 
 __all__ = ["Hyperparameters", "own_hyperparameters"]
@@ -85,14 +84,16 @@ class Hyperparameters:
 
 
 def own_hyperparameters(
-    archive: SourceArchive, *, job_name: str, region: str, torchrun_on: str | None
+    entry_point: str, submit_directory: str, *, job_name: str, region: str, torchrun_on: str | None
 ) -> dict[str, str]:
     """Write the library's own entries, which tell the container what to run, as JSONata.
 
     Parameters
     ----------
-    archive : SourceArchive
-        The source code.
+    entry_point : str
+        The script, relative to the root of the source code.
+    submit_directory : str
+        Where the container finds the source code.
     job_name : str
         JSONata expression of the job's name.
     region : str
@@ -101,8 +102,8 @@ def own_hyperparameters(
         Instance type, where torchrun starts the script.
     """
     own = {
-        "sagemaker_program": jsonata.literal(json.dumps(archive.entry_point)),
-        "sagemaker_submit_directory": f"'\"{archive.s3_uri}\"'",
+        "sagemaker_program": jsonata.literal(json.dumps(entry_point)),
+        "sagemaker_submit_directory": f"'\"{submit_directory}\"'",
         "sagemaker_region": f"'\"{region}\"'",
         "sagemaker_job_name": f"'\"' & {job_name} & '\"'",
         "sagemaker_container_log_level": "'20'",

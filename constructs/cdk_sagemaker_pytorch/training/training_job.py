@@ -23,6 +23,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 
+from .code_channel import CODE_CHANNEL, check_code_channel, code_channel, submit_directory
 from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
 from .metric_definitions import check_metric_definitions
@@ -146,12 +147,14 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         metrics = check_metric_definitions(problems, metric_definitions, bundled=source_code is None)
         environment = check_environment(problems, environment, shape="TrainingEnvironment")
         check_inputs(problems, inputs)
+        self.source_code = source_code or SourceCode.bundled_training()
+        if networking.enable_network_isolation:
+            check_code_channel(problems, inputs, self.source_code)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
         problems.annotate(self)
         compute.warn(self, has_checkpoints=kept is not None)
-        self.source_code = source_code or SourceCode.bundled_training()
         self.inputs = inputs_of(self, inputs)
         self.instance_type = instance_type
         self.output_bucket = self.output.bucket or ArtifactsBucket(self, "Artifacts")
@@ -159,6 +162,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.job_name_prefix = name_prefix(self)
         self._states: TrainingStates | None = None
         self._given = arguments
+        self._own_channels = [CODE_CHANNEL] if networking.enable_network_isolation else []
 
         image = image or PyTorchImage.training()
         image_config = image.bind(self, instance_type=instance_type, framework_version=self.framework_version)
@@ -170,10 +174,10 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             {"AlgorithmSpecification.TrainingImage": image_config.image_uri},
             {"AlgorithmSpecification.TrainingInputMode": "File"},
             metrics,
-            {"HyperParameters": self._hyperparameters(arguments, archive, options)},
+            {"HyperParameters": self._hyperparameters(arguments, archive, options, networking)},
             self.output.members_in(self.output_bucket),
             compute.members_with(options),
-            self._channels(),
+            self._channels([code_channel(archive)] if networking.enable_network_isolation else []),
             {"Environment": environment} if environment else {},
             networking.bind(self, self.role),
             kept.bind(self.role, self.output_bucket) if kept else {},
@@ -231,6 +235,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             hyperparameters=self._given.encoded,
             own_hyperparameters=self._given.own_count,
             channels=self.inputs,
+            own_channels=self._own_channels,
         )
 
     def grant_read_output(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -261,17 +266,24 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.output.grant_to(self.role, self.output_bucket)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/TrainingJobs")
 
-    def _hyperparameters(self, given: Hyperparameters, archive: SourceArchive, options: JobOptions) -> str:
+    def _hyperparameters(
+        self,
+        given: Hyperparameters,
+        archive: SourceArchive,
+        options: JobOptions,
+        networking: Networking,
+    ) -> str:
         own = own_hyperparameters(
-            archive,
+            archive.entry_point,
+            submit_directory(archive, is_isolated=networking.enable_network_isolation),
             job_name=TrainingStates.job_name(self.job_name_prefix),
             region=Stack.of(self).region,
             torchrun_on=options.instance_type if options.torch_distributed else None,
         )
         return jsonata.evaluate(jsonata.hyperparameters(given.encoded, own, "$states.input.hyperparameters"))
 
-    def _channels(self) -> dict[str, Any]:
-        channels = [channel.render(name) for name, channel in self.inputs.items()]
+    def _channels(self, own: list[dict[str, Any]]) -> dict[str, Any]:
+        channels = [channel.render(name) for name, channel in self.inputs.items()] + own
         if not channels:  # the API refuses an empty list
             return {}
         return {"InputDataConfig": jsonata.evaluate(jsonata.input_channels(channels, "$states.input.inputs"))}

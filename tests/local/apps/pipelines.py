@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk_sagemaker_pytorch import (
     ArtifactsBucket,
     ModelPackager,
+    Networking,
     OutputData,
     PyTorchPipeline,
     PyTorchTrainingJob,
@@ -58,6 +59,7 @@ class Pipelines(Stack):
                     source_code=SourceCode.from_file(SCRIPTS / "write_answer.py"),
                     hyperparameters={"answer": name},
                     output=OutputData(compress=compressed),
+                    networking=Networking(enable_network_isolation=not compressed),
                 ),
                 SourceCode.from_file(SCRIPTS / "serve_answer.py"),
                 ModelPackager(self, f"{name}Packager", function_limit=limit),

@@ -97,3 +97,12 @@ def test_fails_when_channels_are_given_to_a_job_that_has_none() -> None:
     given = {"inputs": {"train": "s3://bucket"}}
     assert problems(given, channels=()) == "inputs must be left out, for the training job declares no channel"
     assert problems({"inputs": None}, channels=()) == ""
+
+
+def test_fails_when_the_source_codes_channel_is_given() -> None:
+    expression = input_problems(
+        "$states.input", hyperparameters=(), own_hyperparameters=5, channels=["train"], own_channels=["code"]
+    )
+    given = {"inputs": {"code": "s3://bucket/mine"}}
+    found = jsonata.evaluate(expression, {"states": {"input": given}})
+    assert found == "inputs must have another name than code, the channel of the source code"

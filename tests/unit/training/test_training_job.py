@@ -1,6 +1,7 @@
 import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonata as interpreter
@@ -22,6 +23,7 @@ from cdk_sagemaker_pytorch import (
     PyTorchImage,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    SourceCode,
     TrainingInput,
     UnknownFrameworkVersionError,
 )
@@ -374,3 +376,28 @@ def test_every_run_in_a_map_has_a_name_of_its_own(
     later = {"State": {"EnteredTime": "2026-11-22T16:46:00.001Z"}}
     names = {evaluate(name, {}, **context) for context in ({}, at, next_item, later)}
     assert len(names) == 4
+
+
+def test_source_code_comes_as_a_channel_in_network_isolation(train_state: Train) -> None:
+    arguments = train_state(networking=Networking(enable_network_isolation=True))["Arguments"]
+    (channel,) = evaluate(arguments["InputDataConfig"], {})
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    merged = evaluate(arguments["HyperParameters"], {})
+    directory = json.loads(merged["sagemaker_submit_directory"])
+    assert channel["ChannelName"] == "code"
+    assert directory == f"/opt/ml/input/data/code/{uri.rpartition('/')[2]}"
+
+
+def test_requirements_cannot_be_installed_in_network_isolation(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print(1)")
+    (tmp_path / "requirements.txt").write_text("einops")
+    PyTorchTrainingJob(
+        stack,
+        "Training",
+        framework_version="2.13",
+        source_code=SourceCode.from_directory(tmp_path, entry_point="train.py"),
+        networking=Networking(enable_network_isolation=True),
+    )
+    Annotations.from_stack(stack).has_warning(
+        "/Stack/Training", Match.string_like_regexp("requirements.txt cannot.*isolatedRequirements")
+    )

@@ -26,6 +26,7 @@ from .runner import TrainingJobSpec, TrainingResult, TrainingRun
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _MAX_FAILURE_REASON = 1024  # of DescribeTrainingJob
+_CHANNELS = "/opt/ml/input/data/"
 _FILE_MODES = ("File", "FastFile")
 
 _logger = logging.getLogger(__name__)
@@ -239,7 +240,9 @@ class TrainingJob:
         hyperparameters: dict[str, str] = self.request.get("HyperParameters") or {}
         uri = str(decode_hyperparameters(hyperparameters).get("sagemaker_submit_directory", ""))
         try:
-            archive = s3_transfer.download(s3, uri, self.directory / "sourcedir.tar.gz")
+            archive = self._code_in_channel(uri, channels) or s3_transfer.download(
+                s3, uri, self.directory / "sourcedir.tar.gz"
+            )
         except (ClientError, BotoCoreError, ValueError) as error:
             raise _JobError(
                 "ClientError: cannot download the source code that the hyperparameter "
@@ -264,6 +267,16 @@ class TrainingJob:
             )
         except ValueError as error:
             raise _JobError(f"ClientError: {error}") from error
+
+    @staticmethod
+    def _code_in_channel(submit_directory: str, channels: Mapping[str, Path]) -> Path | None:
+        """Find the source code of a job in network isolation, which comes as a channel."""
+        if not submit_directory.startswith(_CHANNELS):
+            return None
+        channel, _, name = submit_directory.removeprefix(_CHANNELS).partition("/")
+        if channel not in channels:
+            raise ValueError(f"there is no channel {channel}")
+        return channels[channel] / path_part(name)
 
     def _upload(self, s3: Any, result: TrainingResult) -> None:
         if result.status == "Completed":
