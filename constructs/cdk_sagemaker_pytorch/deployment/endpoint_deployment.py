@@ -10,6 +10,7 @@ from constructs import Construct
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.serving.production_variant import ProductionVariant
 from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.task_state import RETRY_EVERYTHING, TaskState, integration_arn
 
 from .endpoint_ownership import OWNER_TAG, EndpointOwnership
@@ -32,7 +33,7 @@ _LONGEST_POLL_SECONDS = 15
 _MOST_WAITS = 400
 
 
-class EndpointDeployment(sfn.StateMachineFragment):
+class EndpointDeployment(Fragment):
     """Moves an endpoint to the version that the variable ``$version`` names, or back.
 
     A version is a model and an endpoint configuration of that name. The states look at the endpoint, ask
@@ -109,7 +110,7 @@ class EndpointDeployment(sfn.StateMachineFragment):
         )
         remove_version, not_removed, not_deployed = self._remove_version(), self._not_removed(), self._fail()
 
-        self._start = create_config
+        self._start, self._ends = create_config, [self._deployed]
         self._failed = self._failure_noted()
         self._failed.next(remove_version)
         self.remove_on_failure(create_config)
@@ -178,21 +179,6 @@ class EndpointDeployment(sfn.StateMachineFragment):
         )
         remove_version.next(not_deployed)
         remove_version.add_catch(not_removed.next(not_deployed), errors=["States.ALL"])
-
-    @property
-    def id(self) -> str:
-        """Id of the construct."""
-        return self.node.id
-
-    @property
-    def start_state(self) -> sfn.State:
-        """The state that creates the endpoint configuration."""
-        return self._start
-
-    @property
-    def end_states(self) -> list[sfn.INextable]:
-        """The state after which the version serves."""
-        return [self._deployed]
 
     def remove_on_failure(self, state: TaskState) -> None:
         """Remove the version when a state fails before the endpoint is touched.

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.job_state import job_statements
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
@@ -108,7 +109,7 @@ class PackagingJob:
         }
 
 
-class PackagingStates(sfn.StateMachineFragment):
+class PackagingStates(Fragment):
     """Packages a model by the function, or by a processing job if it is larger than the function can take.
 
     The model's size in S3 decides. A function that runs out of time all the same is followed by a processing
@@ -198,25 +199,10 @@ class PackagingStates(sfn.StateMachineFragment):
         )
         large.add_catch(failed, errors=["States.TaskFailed"])
         package.add_catch(large, errors=["DeadlineError"])
-        self._start: sfn.State = package
+        self._start = package
         if model_arns is not None:
             self._start = self._size_states(event["model_data"], model_arns, function_limit, package, large)
-        self._ends: list[sfn.INextable] = [package, large]
-
-    @property
-    def id(self) -> str:
-        """Id of the construct."""
-        return self.node.id
-
-    @property
-    def start_state(self) -> sfn.State:
-        """The state that asks for the model's size, or packages it at once."""
-        return self._start
-
-    @property
-    def end_states(self) -> list[sfn.INextable]:
-        """The states after which the model is packaged."""
-        return self._ends
+        self._ends = [package, large]
 
     def _size_states(
         self, model_data: str, model_arns: str, function_limit: Size, package: sfn.State, large: sfn.State

@@ -10,6 +10,7 @@ from constructs import Construct
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.first_state import FirstState
+from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.job_state import job_statements
 from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
@@ -21,8 +22,10 @@ __all__ = ["TrainingStates"]
 _WAIT_SECONDS = "$min([1800, $floor(5 * $power(1.05, $training_job_looks))])"
 
 
-class TrainingStates(sfn.StateMachineFragment):
-    """The states of one use of a `PyTorchTrainingJob`, made by its `states`.
+class TrainingStates(Fragment):
+    """The states of one use of a `PyTorchTrainingJob`, made by its `states`: train, or attach to a job.
+
+    Their output is ``{"training_job_name", "model_data", "metrics"}``.
 
     Parameters
     ----------
@@ -69,25 +72,7 @@ class TrainingStates(sfn.StateMachineFragment):
             describe,
             assign={"training_job_looks": 0},
         ).otherwise(train)
-        self._ends: list[sfn.INextable] = [train, attached]
-
-    @property
-    def id(self) -> str:
-        """Id of the construct."""
-        return self.node.id
-
-    @property
-    def start_state(self) -> sfn.State:
-        """The first state: train, or attach to the job that the input names."""
-        return self._start
-
-    @property
-    def end_states(self) -> list[sfn.INextable]:
-        """The states after which the job is known and completed.
-
-        Their output is ``{"training_job_name", "model_data", "metrics"}``.
-        """
-        return self._ends
+        self._ends = [train, attached]
 
     @staticmethod
     def job_name(prefix: str) -> str:
