@@ -14,6 +14,7 @@ from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.common.json_values import plain_json
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.common.stacks import check_stacks
 from cdk_sagemaker_pytorch.deployment.endpoint_deployment import EndpointDeployment
 from cdk_sagemaker_pytorch.deployment.endpoint_ownership import EndpointOwnership
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
@@ -156,6 +157,7 @@ class PyTorchPipeline(Construct):
         sample_request = _plain_request(problems, sample_request)
         _check_endpoint_name(problems, scope, endpoint_name)
         _check_archives(problems, training_job, version)
+        check_stacks(problems, scope, "training_job", training_job, training_job.uses)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)

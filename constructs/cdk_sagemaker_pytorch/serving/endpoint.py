@@ -9,6 +9,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.options import Text
 from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.common.stacks import check_stacks
 from cdk_sagemaker_pytorch.images.container_image import processor_of
 from cdk_sagemaker_pytorch.images.instance_processor import instance_family
 
@@ -81,6 +82,7 @@ class PyTorchEndpoint(Construct):
             _ENDPOINT_NAME.check(problems, "endpoint_name", endpoint_name)
         check_accelerator(problems, accelerator_type, model.framework_version)
         _check_image(problems, model, self.instance_type, accelerator_type)
+        check_stacks(problems, scope, "model", model, model.uses)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)

@@ -149,6 +149,11 @@ class PyTorchModel(Construct):
         """The container's role: grant it what the handlers need besides the model."""
         return self.role.grant_principal
 
+    @property
+    def uses(self) -> list[Any]:
+        """Resources that those of the model refer to: of another stack, they make this one depend on it."""
+        return list(self._uses)
+
     def _package(
         self,
         model_data: ModelData,
@@ -158,6 +163,7 @@ class PyTorchModel(Construct):
     ) -> PackagedModel:
         """Bring model data and code together, or leave model data without code where they lie."""
         location = model_data.bind(self)
+        self._uses = [self.role, location.bucket, artifacts_bucket, packager]
         # Hosting asks for archives that end in .tar.gz.
         is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
         if archive is None and location.s3_uri is not None and is_hosted:

@@ -162,6 +162,12 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self.job_name_prefix = name_prefix(self)
         self._states: TrainingStates | None = None
         self._given = arguments
+        self._uses = [
+            compute.volume_key,
+            self.output.key,
+            networking.vpc,
+            kept.bucket if kept is not None else None,
+        ]
         self._own_channels = [CODE_CHANNEL] if networking.enable_network_isolation else []
 
         image = image or PyTorchImage.training()
@@ -221,6 +227,11 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         return TrainingStates(
             scope, construct_id, request=self._request, job_name_prefix=self.job_name_prefix, role=self.role
         )
+
+    @property
+    def uses(self) -> list[Any]:
+        """Resources that those of the job refer to: of another stack, they make this one depend on it."""
+        return [self.output_bucket, *(channel.bucket for channel in self.inputs.values()), *self._uses]
 
     def input_problems(self, given: str) -> str:
         """Write JSONata of what is wrong with an execution's input: a text, empty when nothing is.
