@@ -178,16 +178,9 @@ class PyTorchPipeline(Construct):
         )
         self.version_prefix = self._ownership.version_prefix
         self.model_role = self._ownership.model_role
-        deployment = EndpointDeployment(
-            self,
-            "Deployment",
-            endpoint_name=self.endpoint_name,
-            variant=variant,
-            sample_request=sample_request,
-            ownership=self._ownership,
-            retain_versions=retain_versions,
+        self.state_machine = self._state_machine(
+            runs, variant, sample_request=sample_request, retain_versions=retain_versions
         )
-        self.state_machine = self._state_machine(runs, deployment)
 
     @property
     def state_machine_arn(self) -> str:
@@ -214,7 +207,17 @@ class PyTorchPipeline(Construct):
         """
         return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
 
-    def _state_machine(self, runs: InferenceContainer, deployment: EndpointDeployment) -> sfn.StateMachine:
+    def _state_machine(
+        self, runs: InferenceContainer, variant: ProductionVariant, **options: Any
+    ) -> sfn.StateMachine:
+        deployment = EndpointDeployment(
+            self,
+            "Deployment",
+            endpoint_name=self.endpoint_name,
+            variant=variant,
+            ownership=self._ownership,
+            **options,
+        )
         image_uri = runs.bind_image(self, self.model_role)
         archive = runs.bind_code(self)
         assert archive is not None, "a pipeline has inference code"  # noqa: S101

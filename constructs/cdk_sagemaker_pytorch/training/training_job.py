@@ -128,7 +128,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     ) -> None:
         self.framework_version = FrameworkVersion.of(framework_version)
         problems = Problems("PyTorchTrainingJob")
-        options = JobOptions(
+        self._options = JobOptions(
             source_code=source_code,
             instance_type=instance_type,
             instance_count=instance_count,
@@ -137,57 +137,37 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             image=image,
             role=role,
         )
-        options.check(problems, "")
-        compute = Compute.of(compute, problems, "compute")
-        compute.check_with(problems, "compute", options)
+        self._options.check(problems, "")
+        self._compute = Compute.of(compute, problems, "compute")
+        self._compute.check_with(problems, "compute", self._options)
         self.output = OutputData.of(output, problems, "output")
-        kept = None if checkpoints is None else Checkpoints.of(checkpoints, problems, "checkpoints")
-        networking = Networking.of(networking, problems, "networking")
-        arguments = Hyperparameters(hyperparameters, problems, torch_distributed=torch_distributed)
-        metrics = check_metric_definitions(problems, metric_definitions, bundled=source_code is None)
-        environment = check_environment(problems, environment, shape="TrainingEnvironment")
+        self._checkpoints = (
+            None if checkpoints is None else Checkpoints.of(checkpoints, problems, "checkpoints")
+        )
+        self._networking = Networking.of(networking, problems, "networking")
+        self._given = Hyperparameters(hyperparameters, problems, torch_distributed=torch_distributed)
+        self._metrics = check_metric_definitions(problems, metric_definitions, bundled=source_code is None)
+        self._environment = check_environment(problems, environment, shape="TrainingEnvironment")
         check_inputs(problems, inputs)
         self.source_code = source_code or SourceCode.bundled_training()
-        if networking.enable_network_isolation:
+        if self._networking.enable_network_isolation:
             check_code_channel(problems, inputs, self.source_code)
         problems.raise_if_any()
 
         super().__init__(scope, construct_id)
         problems.annotate(self)
-        compute.warn(self, has_checkpoints=kept is not None)
+        self._compute.warn(self, has_checkpoints=self._checkpoints is not None)
         self.inputs = inputs_of(self, inputs)
         self.instance_type = instance_type
         self.output_bucket = self.output.bucket or ArtifactsBucket(self, "Artifacts")
         self.role = role or new_container_role(self, "Role")
         self.job_name_prefix = name_prefix(self)
-        self._states: TrainingStates | None = None
-        self._given = arguments
-        self._uses = [
-            compute.volume_key,
-            self.output.key,
-            networking.vpc,
-            kept.bucket if kept is not None else None,
-        ]
-        self._own_channels = [CODE_CHANNEL] if networking.enable_network_isolation else []
-
         image = image or PyTorchImage.training()
         image_config = image.bind(self, instance_type=instance_type, framework_version=self.framework_version)
-        archive = self._bind_code(arguments, image.py_version)
+        archive = self._bind_code(image.py_version)
         self._grant(archive, image_config)
-        compute.grant_to(self.role)
-        self._request = request(
-            {"RoleArn": self.role.role_arn},
-            {"AlgorithmSpecification.TrainingImage": image_config.image_uri},
-            {"AlgorithmSpecification.TrainingInputMode": "File"},
-            metrics,
-            {"HyperParameters": self._hyperparameters(arguments, archive, options, networking)},
-            self.output.members_in(self.output_bucket),
-            compute.members_with(options),
-            self._channels([code_channel(archive)] if networking.enable_network_isolation else []),
-            {"Environment": environment} if environment else {},
-            networking.bind(self, self.role),
-            kept.bind(self.role, self.output_bucket) if kept else {},
-        )
+        self._request = self._render(archive, image_config.image_uri)
+        self._states: TrainingStates | None = None
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -231,7 +211,14 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     @property
     def uses(self) -> list[Any]:
         """Resources that those of the job refer to: of another stack, they make this one depend on it."""
-        return [self.output_bucket, *(channel.bucket for channel in self.inputs.values()), *self._uses]
+        return [
+            self.output_bucket,
+            self.output.key,
+            self._compute.volume_key,
+            self._networking.vpc,
+            self._checkpoints.bucket if self._checkpoints is not None else None,
+            *(channel.bucket for channel in self.inputs.values()),
+        ]
 
     def input_problems(self, given: str) -> str:
         """Write JSONata of what is wrong with an execution's input: a text, empty when nothing is.
@@ -246,7 +233,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             hyperparameters=self._given.encoded,
             own_hyperparameters=self._given.own_count,
             channels=self.inputs,
-            own_channels=self._own_channels,
+            own_channels=[CODE_CHANNEL] if self._networking.enable_network_isolation else [],
         )
 
     def grant_read_output(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -258,11 +245,11 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             self._states = self.states()
         return self._states
 
-    def _bind_code(self, given: Hyperparameters, py_version: str | None) -> SourceArchive:
+    def _bind_code(self, py_version: str | None) -> SourceArchive:
         annotate_training_script(
             self,
             self.source_code,
-            hyperparameters=given.values,
+            hyperparameters=self._given.values,
             channels=self.inputs,
             framework_version=self.framework_version,
             py_version=py_version,
@@ -276,25 +263,39 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             channel.grant_read(self.role)
         self.output.grant_to(self.role, self.output_bucket)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/TrainingJobs")
+        self._compute.grant_to(self.role)
 
-    def _hyperparameters(
-        self,
-        given: Hyperparameters,
-        archive: SourceArchive,
-        options: JobOptions,
-        networking: Networking,
-    ) -> str:
+    def _render(self, archive: SourceArchive, image_uri: str) -> dict[str, Any]:
+        """Write ``CreateTrainingJob`` but for the name."""
+        return request(
+            {"RoleArn": self.role.role_arn},
+            {"AlgorithmSpecification.TrainingImage": image_uri},
+            {"AlgorithmSpecification.TrainingInputMode": "File"},
+            self._metrics,
+            {"HyperParameters": self._hyperparameters(archive)},
+            self.output.members_in(self.output_bucket),
+            self._compute.members_with(self._options),
+            self._channels(archive),
+            {"Environment": self._environment} if self._environment else {},
+            self._networking.bind(self, self.role),
+            self._checkpoints.bind(self.role, self.output_bucket) if self._checkpoints else {},
+        )
+
+    def _hyperparameters(self, archive: SourceArchive) -> str:
         own = own_hyperparameters(
             archive.entry_point,
-            submit_directory(archive, is_isolated=networking.enable_network_isolation),
+            submit_directory(archive, is_isolated=self._networking.enable_network_isolation),
             job_name=TrainingStates.job_name(self.job_name_prefix),
             region=Stack.of(self).region,
-            torchrun_on=options.instance_type if options.torch_distributed else None,
+            torchrun_on=self.instance_type if self._options.torch_distributed else None,
         )
-        return jsonata.evaluate(jsonata.hyperparameters(given.encoded, own, "$states.input.hyperparameters"))
+        given = "$states.input.hyperparameters"
+        return jsonata.evaluate(jsonata.hyperparameters(self._given.encoded, own, given))
 
-    def _channels(self, own: list[dict[str, Any]]) -> dict[str, Any]:
-        channels = [channel.render(name) for name, channel in self.inputs.items()] + own
+    def _channels(self, archive: SourceArchive) -> dict[str, Any]:
+        channels = [channel.render(name) for name, channel in self.inputs.items()]
+        if self._networking.enable_network_isolation:
+            channels.append(code_channel(archive))
         if not channels:  # the API refuses an empty list
             return {}
         return {"InputDataConfig": jsonata.evaluate(jsonata.input_channels(channels, "$states.input.inputs"))}
