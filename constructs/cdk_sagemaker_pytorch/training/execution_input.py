@@ -1,6 +1,6 @@
 """What an execution may be given, and how it is told before anything starts what is wrong with it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from cdk_sagemaker_pytorch.common.api_limits import API_LIMITS
 from cdk_sagemaker_pytorch.states.jsonata import literal
@@ -37,76 +37,15 @@ def input_problems(
     own_channels : collection of str, optional
         Names of channels that the library adds. Defaults to none.
     """
-    most = API_LIMITS["HyperParameters"]["max"] - own_hyperparameters
-    names = literal(dict.fromkeys(hyperparameters, ""))
-    known_channels = literal(dict.fromkeys([*channels, *own_channels], ""))
-    job_name, channel_name = API_LIMITS["TrainingJobName"], API_LIMITS["ChannelName"]
-    members = ", ".join(EXECUTION_INPUT)
     checks = [
-        (
-            f"$unknown := $keys($in)[$not($ in {literal([*EXECUTION_INPUT, *_LET_THROUGH])})];"
-            " $exists($unknown)"
-            f" ? 'unknown ' & $join($unknown, ', ') & ': an execution takes {members}'"
-        ),
-        (
-            "$given($in.hyperparameters) and $type($in.hyperparameters) != 'object'"
-            " ? 'hyperparameters must be an object from name to value'"
-        ),
-        (
-            "$wrong := $names($in.hyperparameters)[$contains($, /^sagemaker_/)]; $exists($wrong)"
-            " ? 'hyperparameters beginning with sagemaker_ belong to the container, got '"
-            " & $join($wrong, ', ')"
-        ),
-        _too_long("$in.hyperparameters"),
-        (
-            f"$count($keys($merge([{names}, $object($in.hyperparameters)]))) > {most}"
-            f" ? 'hyperparameters must be at most {most} with those of the training job'"
-        ),
+        _unknown_members(),
+        *_hyperparameter_checks(hyperparameters, own_hyperparameters),
         (
             "$given($in.inputs) and $type($in.inputs) != 'object'"
             " ? 'inputs must be an object from channel name to S3 URI'"
         ),
-    ]
-    if channels:
-        checks += [
-            (
-                "$wrong := $names($in.inputs)[$not($type($lookup($in.inputs, $)) = 'string'"
-                " and $contains($string($lookup($in.inputs, $)), /^s3:\\/\\/[^\\/]/))]; $exists($wrong)"
-                " ? 'inputs must be S3 URIs such as s3://bucket/train/, got another for '"
-                " & $join($wrong, ', ')"
-            ),
-            (
-                f"$wrong := $names($in.inputs)[$not($contains($, /^{channel_name['pattern']}$/)"
-                f" and $length($) <= {channel_name['max']})]; $exists($wrong)"
-                " ? 'inputs must have names of letters, digits, dots, dashes and underscores, got '"
-                " & $join($wrong, ', ')"
-            ),
-            (
-                f"$count($keys($merge([{known_channels}, $object($in.inputs)])))"
-                f" > {API_LIMITS['InputDataConfig']['max']}"
-                f" ? 'inputs must be at most {API_LIMITS['InputDataConfig']['max']} channels"
-                " with those of the training job'"
-            ),
-        ]
-        checks += [
-            f"$exists($lookup($object($in.inputs), '{name}'))"
-            f" ? 'inputs must have another name than {name}, the channel of the source code'"
-            for name in own_channels
-        ]
-    else:
-        checks.append(
-            "$given($in.inputs) ? 'inputs must be left out, for the training job declares no channel'"
-        )
-    checks += [
-        (
-            "$given($in.training_job_name) and $not($type($in.training_job_name) = 'string'"
-            f" and $contains($string($in.training_job_name), /^{job_name['pattern']}$/))"
-            " ? 'training_job_name must be the name of a training job'"
-        ),
-        (
-            "$given($in.training_job_name) and ($given($in.hyperparameters) or $given($in.inputs))"
-            " ? 'training_job_name is of a job that has been trained: leave out hyperparameters and inputs'"
-        ),
+        *_input_checks(channels, own_channels),
+        *_job_name_checks(),
     ]
     texts = ", ".join(f"({check} : '')" for check in checks)
     return (
@@ -116,6 +55,74 @@ def input_problems(
         " $names := function($value) {$keys($object($value))};"
         " $type($in) != 'object' ? 'the input must be an object'"
         f" : ($found := [{texts}][$ != '']; $exists($found) ? $join($found, '; ') : ''))"
+    )
+
+
+def _unknown_members() -> str:
+    return (
+        f"$unknown := $keys($in)[$not($ in {literal([*EXECUTION_INPUT, *_LET_THROUGH])})];"
+        " $exists($unknown)"
+        f" ? 'unknown ' & $join($unknown, ', ') & ': an execution takes {', '.join(EXECUTION_INPUT)}'"
+    )
+
+
+def _hyperparameter_checks(names: Collection[str], own_count: int) -> Iterator[str]:
+    most = API_LIMITS["HyperParameters"]["max"] - own_count
+    known = literal(dict.fromkeys(names, ""))
+    yield (
+        "$given($in.hyperparameters) and $type($in.hyperparameters) != 'object'"
+        " ? 'hyperparameters must be an object from name to value'"
+    )
+    yield (
+        "$wrong := $names($in.hyperparameters)[$contains($, /^sagemaker_/)]; $exists($wrong)"
+        " ? 'hyperparameters beginning with sagemaker_ belong to the container, got '"
+        " & $join($wrong, ', ')"
+    )
+    yield _too_long("$in.hyperparameters")
+    yield (
+        f"$count($keys($merge([{known}, $object($in.hyperparameters)]))) > {most}"
+        f" ? 'hyperparameters must be at most {most} with those of the training job'"
+    )
+
+
+def _input_checks(names: Collection[str], own_names: Collection[str]) -> Iterator[str]:
+    if not names:
+        yield "$given($in.inputs) ? 'inputs must be left out, for the training job declares no channel'"
+        return
+    limits, most = API_LIMITS["ChannelName"], API_LIMITS["InputDataConfig"]["max"]
+    known = literal(dict.fromkeys([*names, *own_names], ""))
+    yield (
+        "$wrong := $names($in.inputs)[$not($type($lookup($in.inputs, $)) = 'string'"
+        " and $contains($string($lookup($in.inputs, $)), /^s3:\\/\\/[^\\/]/))]; $exists($wrong)"
+        " ? 'inputs must be S3 URIs such as s3://bucket/train/, got another for '"
+        " & $join($wrong, ', ')"
+    )
+    yield (
+        f"$wrong := $names($in.inputs)[$not($contains($, /^{limits['pattern']}$/)"
+        f" and $length($) <= {limits['max']})]; $exists($wrong)"
+        " ? 'inputs must have names of letters, digits, dots, dashes and underscores, got '"
+        " & $join($wrong, ', ')"
+    )
+    yield (
+        f"$count($keys($merge([{known}, $object($in.inputs)]))) > {most}"
+        f" ? 'inputs must be at most {most} channels with those of the training job'"
+    )
+    for name in own_names:
+        yield (
+            f"$exists($lookup($object($in.inputs), '{name}'))"
+            f" ? 'inputs must have another name than {name}, the channel of the source code'"
+        )
+
+
+def _job_name_checks() -> Iterator[str]:
+    yield (
+        "$given($in.training_job_name) and $not($type($in.training_job_name) = 'string'"
+        f" and $contains($string($in.training_job_name), /^{API_LIMITS['TrainingJobName']['pattern']}$/))"
+        " ? 'training_job_name must be the name of a training job'"
+    )
+    yield (
+        "$given($in.training_job_name) and ($given($in.hyperparameters) or $given($in.inputs))"
+        " ? 'training_job_name is of a job that has been trained: leave out hyperparameters and inputs'"
     )
 
 
