@@ -10,22 +10,20 @@ __all__ = ["ENTRY_SUFFIX", "RUN_PATTERN", "RUN_SUFFIX", "name_prefix", "version_
 # SageMaker allows 63 characters: prefix, dash, 14 digits, dash, 8 hex digits.
 _LONGEST_PREFIX = 63 - 24
 
-RUN_SUFFIX = (
-    "$replace($substring($states.context.Execution.StartTime, 0, 19), /[^0-9]/, '')"
-    " & '-' & $substring($hash($states.context.Execution.Id"
-    " & $string($states.context.Execution.RedriveCount), 'MD5'), 0, 8)"
+_START = "$replace($substring($states.context.Execution.StartTime, 0, 19), /[^0-9]/, '')"
+_RUN = "$states.context.Execution.Id & $string($states.context.Execution.RedriveCount)"
+_ENTRY = (
+    f"{_RUN} & $states.context.State.EnteredTime"
+    " & ($exists($states.context.Map) ? $string($states.context.Map.Item.Index) : '')"
 )
+
+RUN_SUFFIX = f"{_START} & '-' & $substring($hash({_RUN}, 'MD5'), 0, 8)"
 """JSONata: the start of the execution to the second, and eight hex digits of its identity.
 
 A redrive counts as another identity, for the training job of the first try keeps its name.
 """
 
-ENTRY_SUFFIX = (
-    "$replace($substring($states.context.Execution.StartTime, 0, 19), /[^0-9]/, '')"
-    " & '-' & $substring($hash($states.context.Execution.Id"
-    " & $string($states.context.Execution.RedriveCount) & $states.context.State.EnteredTime"
-    " & ($exists($states.context.Map) ? $string($states.context.Map.Item.Index) : ''), 'MD5'), 0, 8)"
-)
+ENTRY_SUFFIX = f"{_START} & '-' & $substring($hash({_ENTRY}, 'MD5'), 0, 8)"
 """JSONata: as `RUN_SUFFIX`, but another one each time that a state is entered: in a Map, a loop, or again.
 
 The retries of one entry share it, so that the call whose answer was lost is not made a second job.

@@ -7,6 +7,8 @@ from cdk_sagemaker_pytorch.common.problems import ConfigurationError, Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
 from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 
+from .training_input import TrainingInput
+
 __all__ = ["CODE_CHANNEL", "check_code_channel", "code_channel", "submit_directory"]
 
 CODE_CHANNEL = "code"
@@ -69,14 +71,4 @@ def code_channel(archive: SourceArchive) -> dict[str, Any]:
     archive : SourceArchive
         The source code.
     """
-    return {
-        "ChannelName": CODE_CHANNEL,
-        "DataSource": {
-            "S3DataSource": {
-                "S3DataType": "S3Prefix",
-                "S3Uri": archive.s3_uri,
-                "S3DataDistributionType": "FullyReplicated",
-            }
-        },
-        "InputMode": "File",
-    }
+    return TrainingInput.from_bucket(archive.bucket, archive.object_key).render(CODE_CHANNEL)
