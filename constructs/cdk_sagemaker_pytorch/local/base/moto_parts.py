@@ -1,5 +1,6 @@
 """Replacing parts of moto, which is pinned exactly because of this; docs/local-aws.md lists them."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -18,3 +19,9 @@ def replace(owner: Any, name: str, value: Any) -> Any:
     original = getattr(owner, name)
     setattr(owner, name, value)
     return original
+
+
+def wrap(owner: Any, name: str, function: Callable[..., Any]) -> None:
+    """Replace a method by a function that gets the method as its first argument."""
+    original = getattr(owner, name)
+    replace(owner, name, lambda self, *args, **kwargs: function(original, self, *args, **kwargs))

@@ -28,6 +28,8 @@ _SAGEMAKER_RESOURCES = {
     "EndpointConfigName": "endpoint-config",
     "EndpointName": "endpoint",
 }
+# Step Functions: resource type by the operation that makes it.
+_STATES_CREATED = {"CreateStateMachine": "stateMachine", "CreateActivity": "activity"}
 # Parameters that hand a role to a service.
 _PASSED_ROLES = {
     "sagemaker:CreateTrainingJob": ("RoleArn", "sagemaker.amazonaws.com"),
@@ -115,6 +117,8 @@ def _states(call: ApiCall) -> list[str]:
     for name in ("executionArn", "stateMachineArn", "activityArn", "resourceArn", "mapRunArn"):
         if name in call.parameters:
             return [call.parameters[name]]
+    if kind := _STATES_CREATED.get(call.operation):
+        return [_arn("states", f"{kind}:{call.parameters.get('name', '')}")]
     return ["*"]
 
 

@@ -1,19 +1,18 @@
 """Step Functions of the local AWS: moto's interpreter runs the machines; this adds what it lacks.
 
 JSONata, the calls of each machine under its execution role, AWS's names of errors, the fields of the context
-object, optimized SageMaker integrations (`sagemaker_task`), and stopping what a stopped execution waits for.
+object, and optimized integrations (`optimized_task`).
 """
 
 import datetime as dt
 import json
 import sys
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import moto.stepfunctions.models
 from moto.core.config import default_user_config
-from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType
+from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -30,22 +29,17 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_factory,
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.eval.program_state import (
-    ProgramEnded,
-    ProgramError,
-    ProgramStopped,
-    ProgramTimedOut,
-)
 from moto.stepfunctions.parser.asl.parse import preprocessor
-from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from cdk_sagemaker_pytorch.local.base.moto_parts import replace
+from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 from cdk_sagemaker_pytorch.local.base.server_state import client
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
+from . import executions
 from .aws_sdk_task import AwsSdkTask, iso_time
+from .execution_task import ExecutionTask
 from .jsonata import JsonataError, evaluate
 from .sagemaker_task import SageMakerTask
 
@@ -57,15 +51,12 @@ def install() -> None:
     default_user_config.setdefault("stepfunctions", {})["execute_state_machine"] = True
     # Other parts of moto would look at the backends that do not run anything.
     replace(moto.stepfunctions.models, "stepfunctions_backends", stepfunctions_parser_backends)
-    _wrap(StepFunctionsParserBackend, "start_execution", _start_execution)
-    replace(StepFunctionsParserBackend, "stop_execution", _stop_execution)
+    executions.install()
     replace(StringJSONata, "_eval_body", _eval_jsonata)
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
     replace(state_module, "StateData", _state_data)
-    _wrap(ExecutionWorker, "_get_evaluation_environment", _environment_with_context)
-    replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
-    _wrap(Environment, "set_error", _set_error)
+    wrap(ExecutionWorker, "_get_evaluation_environment", _environment_with_context)
     replace(state_task_factory, "state_task_service_for", _task_for)
     replace(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", _POLL_SECONDS)
     for name, module in list(sys.modules.items()):
@@ -73,32 +64,12 @@ def install() -> None:
             replace(module, "boto_client_for", _role_client)
 
 
-def _wrap(owner: Any, name: str, function: Callable[..., Any]) -> None:
-    """Replace a method by a function that gets the method as its first argument."""
-    original = getattr(owner, name)
-    replace(owner, name, lambda self, *args, **kwargs: function(original, self, *args, **kwargs))
-
-
-def _start_execution(
-    moto_method: Callable[..., Any], backend: Any, arn: str, name: str | None, *args: Any
-) -> Any:
-    """Give an execution without a name a UUID, as AWS does."""
-    return moto_method(backend, arn, name or str(uuid.uuid4()), *args)
-
-
-def _stop_execution(backend: Any, execution_arn: str) -> Any:
-    """Abort an execution at once; what it waits for is stopped in the background."""
-    execution = backend.describe_execution(execution_arn)
-    execution.stop_date = dt.datetime.now(dt.UTC)
-    execution.stop(stop_date=execution.stop_date, error=None, cause=None)
-    execution.exec_status = ExecutionStatus.ABORTED
-    return execution
-
-
 def _task_for(service_name: str) -> Any:
     """Return the task of a service integration."""
     if service_name == "sagemaker":
         return SageMakerTask(client_for=_role_client)
+    if service_name == "states":
+        return ExecutionTask(client_for=_role_client)
     if service_name == "aws-sdk":
         return AwsSdkTask()
     return state_task_service_factory.state_task_service_for(service_name)
@@ -153,28 +124,3 @@ def _environment_with_context(moto_method: Callable[..., Any], worker: Execution
 def _state_data(*, EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803 - the context object's own names
     """Return `State` of the context object."""
     return {"EnteredTime": iso_time(dt.datetime.fromisoformat(EnteredTime)), "Name": Name, "RetryCount": 0}
-
-
-def _reflect_execution_status(worker: Any) -> None:
-    """Take over how an execution ended, the status last, for who sees it expects the rest."""
-    execution = worker.execution
-    environment = execution.exec_worker.env
-    state = environment.program_state()
-    execution.stop_date = dt.datetime.now(dt.UTC)
-    if isinstance(state, ProgramEnded):
-        execution.output = environment.states.get_input()
-        execution.exec_status = ExecutionStatus.SUCCEEDED
-    elif isinstance(state, ProgramStopped):
-        execution.exec_status = ExecutionStatus.ABORTED
-    elif isinstance(state, ProgramTimedOut):
-        execution.exec_status = ExecutionStatus.TIMED_OUT
-    elif isinstance(state, ProgramError):
-        error: Any = state.error or {}
-        execution.error, execution.cause = error.get("error"), error.get("cause")
-        execution.exec_status = ExecutionStatus.FAILED
-
-
-def _set_error(moto_method: Callable[..., Any], environment: Environment, error: Any) -> None:
-    """Leave a stopped execution ABORTED when a task that lost its result fails afterwards."""
-    if not isinstance(environment.program_state(), ProgramStopped):
-        moto_method(environment, error)

@@ -1,0 +1,140 @@
+"""Executions of the local Step Functions: how they begin, how they are found, and how they end.
+
+An execution ends once, whoever is first: its own program, a StopExecution, the deletion of its machine.
+"""
+
+import datetime as dt
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.stepfunctions.exceptions import InvalidExecutionInput
+from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import (
+    ProgramEnded,
+    ProgramError,
+    ProgramStopped,
+    ProgramTimedOut,
+)
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.responses import StepFunctionResponse
+
+from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
+
+_POLL_SECONDS = 0.02
+_PARSE_TIMEOUT_SECONDS = 60.0
+
+_lock = threading.RLock()
+
+
+def install() -> None:
+    """Let executions of moto begin and end as they do on AWS."""
+    wrap(StepFunctionsParserBackend, "start_execution", _start_execution)
+    replace(StepFunctionsParserBackend, "stop_execution", _stop_execution)
+    replace(StepFunctionResponse, "stop_execution", _answer_stop_execution)
+    replace(Execution, "status", property(lambda execution: _status(execution).value))
+    replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
+    wrap(Environment, "set_error", _set_error)
+
+
+def _start_execution(
+    moto_method: Callable[..., Any],
+    backend: Any,
+    arn: str,
+    name: str | None = None,
+    execution_input: str | None = None,
+    *args: Any,
+) -> Any:
+    """Begin an execution, with a UUID for a name where it has none.
+
+    The same name with the same input, while that runs, is the same execution: moto holds that, and the lock
+    that it is so for two at once.
+    """
+    if name:
+        backend._validate_name(name)
+    try:
+        json.loads(execution_input or "{}")
+    except ValueError as error:
+        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
+    with _lock:
+        return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)
+
+
+def _stop_execution(
+    backend: Any, execution_arn: str, error: str | None = None, cause: str | None = None
+) -> Any:
+    """Abort an execution at once; what it waits for is stopped in the background."""
+    execution = backend.describe_execution(execution_arn)
+    if _end(execution, ExecutionStatus.ABORTED, error=error, cause=cause):
+        threading.Thread(target=_stop_program, args=(execution, error, cause), daemon=True).start()
+    return execution
+
+
+def _answer_stop_execution(response: Any) -> Any:
+    """Answer StopExecution; moto leaves out the error and the cause."""
+    execution = response.stepfunction_backend.stop_execution(
+        response._get_param("executionArn"), response._get_param("error"), response._get_param("cause")
+    )
+    return ActionResult({"stopDate": execution.stop_date})
+
+
+def _stop_program(execution: Execution, error: str | None, cause: str | None) -> None:
+    """Tell the program of an execution to stop, as soon as it has begun."""
+    deadline = time.monotonic() + _PARSE_TIMEOUT_SECONDS
+    worker: Any = execution.exec_worker
+    while worker.env is None or worker.env._program_state is None:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_POLL_SECONDS)
+    worker.stop(stop_date=execution.stop_date, error=error, cause=cause)
+
+
+def _status(execution: Execution) -> ExecutionStatus:
+    # moto lists an execution before it has a status.
+    return execution.exec_status or ExecutionStatus.RUNNING
+
+
+def _end(
+    execution: Execution,
+    status: ExecutionStatus,
+    *,
+    output: Any = None,
+    error: str | None = None,
+    cause: str | None = None,
+) -> bool:
+    """Note how an execution ended, the status last: who sees it expects the rest. False if it has ended."""
+    with _lock:
+        if _status(execution) != ExecutionStatus.RUNNING:
+            return False
+        execution.stop_date = dt.datetime.now(dt.UTC)
+        execution.output, execution.error, execution.cause = output, error, cause
+        execution.exec_status = status
+    return True
+
+
+def _reflect_execution_status(worker: Any) -> None:
+    """Take over how the program of an execution ended."""
+    execution = worker.execution
+    environment = execution.exec_worker.env
+    state = environment.program_state()
+    if isinstance(state, ProgramEnded):
+        _end(execution, ExecutionStatus.SUCCEEDED, output=environment.states.get_input())
+    elif isinstance(state, ProgramStopped):
+        _end(execution, ExecutionStatus.ABORTED)
+    elif isinstance(state, ProgramTimedOut):
+        _end(execution, ExecutionStatus.TIMED_OUT)
+    elif isinstance(state, ProgramError):
+        error: Any = state.error or {}
+        _end(execution, ExecutionStatus.FAILED, error=error.get("error"), cause=error.get("cause"))
+
+
+def _set_error(moto_method: Callable[..., Any], environment: Environment, error: Any) -> None:
+    """Leave a stopped execution ABORTED when a task that lost its result fails afterwards."""
+    if not isinstance(environment.program_state(), ProgramStopped):
+        moto_method(environment, error)
