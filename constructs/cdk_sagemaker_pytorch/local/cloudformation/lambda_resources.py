@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_type import Created, ResourceRequest, ResourceType, changed, ignoring
 
+_POLL_SECONDS = 0.1
 # Properties that CreateFunction and UpdateFunctionConfiguration take as they are.
 _CONFIGURATION = (
     "Description",
@@ -123,6 +125,9 @@ class StateMachine(ResourceType):
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
         client("stepfunctions").delete_state_machine(stateMachineArn=physical_id)
+        with ignoring("StateMachineDoesNotExist"):
+            while client("stepfunctions").describe_state_machine(stateMachineArn=physical_id):
+                time.sleep(_POLL_SECONDS)  # its executions are being stopped
 
 
 def _configuration(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def install() -> None:
     wrap(StepFunctionsParserBackend, "start_execution", _start_execution)
     replace(StepFunctionsParserBackend, "stop_execution", _stop_execution)
     replace(StepFunctionResponse, "stop_execution", _answer_stop_execution)
+    replace(StepFunctionResponse, "describe_execution", _answer_describe_execution)
     replace(Execution, "status", property(lambda execution: _status(execution).value))
     replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
     wrap(Environment, "set_error", _set_error)
@@ -69,11 +70,21 @@ def _start_execution(
 def _stop_execution(
     backend: Any, execution_arn: str, error: str | None = None, cause: str | None = None
 ) -> Any:
-    """Abort an execution at once; what it waits for is stopped in the background."""
+    """Stand in for moto's method."""
     execution = backend.describe_execution(execution_arn)
+    stop(execution, error, cause)
+    return execution
+
+
+def stop(execution: Execution, error: str | None = None, cause: str | None = None) -> None:
+    """Abort an execution that runs at once; what it waits for is stopped in the background."""
     if _end(execution, ExecutionStatus.ABORTED, error=error, cause=cause):
         threading.Thread(target=_stop_program, args=(execution, error, cause), daemon=True).start()
-    return execution
+
+
+def has_program(execution: Execution) -> bool:
+    """Whether something still runs for an execution, which may have ended as far as one can see."""
+    return not getattr(execution, "program_is_over", False)
 
 
 def _answer_stop_execution(response: Any) -> Any:
@@ -82,6 +93,27 @@ def _answer_stop_execution(response: Any) -> Any:
         response._get_param("executionArn"), response._get_param("error"), response._get_param("cause")
     )
     return ActionResult({"stopDate": execution.stop_date})
+
+
+def _answer_describe_execution(response: Any) -> Any:
+    """Answer DescribeExecution; moto leaves out when an execution timed out, and some nulls."""
+    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+    with _lock:
+        description = {
+            "executionArn": execution.execution_arn,
+            "stateMachineArn": execution.state_machine_arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": execution.start_date,
+            "stopDate": execution.stop_date,
+            "input": execution.execution_input,
+            "inputDetails": {"included": True},
+            "error": execution.error,
+            "cause": execution.cause,
+        }
+        if execution.exec_status == ExecutionStatus.SUCCEEDED:
+            description |= {"output": json.dumps(execution.output), "outputDetails": {"included": True}}
+    return ActionResult({name: value for name, value in description.items() if value is not None})
 
 
 def _stop_program(execution: Execution, error: str | None, cause: str | None) -> None:
@@ -132,6 +164,7 @@ def _reflect_execution_status(worker: Any) -> None:
     elif isinstance(state, ProgramError):
         error: Any = state.error or {}
         _end(execution, ExecutionStatus.FAILED, error=error.get("error"), cause=error.get("cause"))
+    execution.program_is_over = True
 
 
 def _set_error(moto_method: Callable[..., Any], environment: Environment, error: Any) -> None:

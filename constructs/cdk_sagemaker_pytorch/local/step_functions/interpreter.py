@@ -37,7 +37,7 @@ from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 from cdk_sagemaker_pytorch.local.base.server_state import client
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
-from . import executions
+from . import executions, machine_deletion
 from .aws_sdk_task import AwsSdkTask, iso_time
 from .execution_task import ExecutionTask
 from .jsonata import JsonataError, evaluate
@@ -52,6 +52,7 @@ def install() -> None:
     # Other parts of moto would look at the backends that do not run anything.
     replace(moto.stepfunctions.models, "stepfunctions_backends", stepfunctions_parser_backends)
     executions.install()
+    machine_deletion.install()
     replace(StringJSONata, "_eval_body", _eval_jsonata)
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
