@@ -55,38 +55,6 @@ FUNCTION = {
 }
 
 
-@pytest.fixture
-def deploy(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
-    """Create or update the test's stack and return its description when it is settled."""
-    cloudformation = aws.client("cloudformation")
-
-    def run(resources: dict[str, Any], *, update: bool = False, **more: Any) -> dict[str, Any]:
-        action = cloudformation.update_stack if update else cloudformation.create_stack
-        action(StackName=name, TemplateBody=json.dumps({"Resources": resources} | more))
-        return settled()
-
-    def settled() -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
-
-        return dict(wait_for(look))
-
-    return run
-
-
-@pytest.fixture
-def delete(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], None]:
-    def run() -> None:
-        cloudformation = aws.client("cloudformation")
-        stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
-        cloudformation.delete_stack(StackName=name)
-        status = lambda: cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]  # noqa: E731
-        assert wait_for(lambda: status() != "DELETE_IN_PROGRESS" and status()) == "DELETE_COMPLETE"
-
-    return run
-
-
 def outputs(stack: dict[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

@@ -12,6 +12,8 @@ from moto.sagemaker.models import sagemaker_backends
 
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 
+from .dynamodb_requests import dynamodb_permissions
+
 # Names that policies use where the name in the signature or in the API differs.
 _SERVICE_PREFIXES = {"monitoring": "cloudwatch"}
 _ACTION_NAMES = {
@@ -66,6 +68,10 @@ def required_permissions(call: ApiCall) -> Iterator[Permission]:
     if action == "sts:GetCallerIdentity":
         return
     context = _tag_context(call)
+    if call.service == "dynamodb":
+        for needed, arn, keys in dynamodb_permissions(call.operation, call.parameters):
+            yield Permission(needed, arn, context | keys)
+        return
     resources = _resources(call)
     for resource in resources:
         yield Permission(action, resource, context | _resource_tags(call.service, resource))

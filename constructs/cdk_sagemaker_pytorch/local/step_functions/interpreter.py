@@ -39,11 +39,18 @@ from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
 from . import executions, machine_deletion
 from .aws_sdk_task import AwsSdkTask, iso_time
+from .dynamodb_task import DynamoDbTask
 from .execution_task import ExecutionTask
 from .jsonata import JsonataError, evaluate
+from .optimized_task import OptimizedTask
 from .sagemaker_task import SageMakerTask
 
 _POLL_SECONDS = 0.2
+_TASKS: dict[str, type[OptimizedTask]] = {
+    "sagemaker": SageMakerTask,
+    "states": ExecutionTask,
+    "dynamodb": DynamoDbTask,
+}
 
 
 def install() -> None:
@@ -67,10 +74,8 @@ def install() -> None:
 
 def _task_for(service_name: str) -> Any:
     """Return the task of a service integration."""
-    if service_name == "sagemaker":
-        return SageMakerTask(client_for=_role_client)
-    if service_name == "states":
-        return ExecutionTask(client_for=_role_client)
+    if service_name in _TASKS:
+        return _TASKS[service_name](client_for=_role_client)
     if service_name == "aws-sdk":
         return AwsSdkTask()
     return state_task_service_factory.state_task_service_for(service_name)

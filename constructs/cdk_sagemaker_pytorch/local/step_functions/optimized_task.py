@@ -41,7 +41,9 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
     error_prefix
         What names of errors begin with, for example `SageMaker`.
     sdk_name
-        The service's name in causes and in the error that stands for all that the API's model does not name.
+        The service's name in the error that stands for all that the API's model does not name.
+    name_in_causes
+        Its name in causes, where that is another.
     resources
         What a state may ask for, as it stands in its ARN: the action, with `.sync` and the like.
     """
@@ -49,6 +51,7 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
     service: ClassVar[str]
     error_prefix: ClassVar[str]
     sdk_name: ClassVar[str]
+    name_in_causes: ClassVar[str] = ""
     resources: ClassVar[frozenset[str]]
 
     def __init__(self, client_for: Callable[..., Any]) -> None:
@@ -163,8 +166,9 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
         return self._failure(
             env,
             ErrorName(f"{self.error_prefix}.{name}"),
-            f"{message} (Service: {self.sdk_name}; Status Code: {metadata['HTTPStatusCode']}; "
-            f"Error Code: {code}; Request ID: {metadata.get('RequestId')}; Proxy: null)",
+            f"{message} (Service: {self.name_in_causes or self.sdk_name}; "
+            f"Status Code: {metadata['HTTPStatusCode']}; Error Code: {code}; "
+            f"Request ID: {metadata.get('RequestId')}; Proxy: null)",
         )
 
     def _failure(self, env: Environment, error_name: ErrorName, cause: str) -> FailureEvent:
