@@ -39,6 +39,7 @@ _PASSED_ROLES = {
     "sagemaker:CreateModel": ("ExecutionRoleArn", "sagemaker.amazonaws.com"),
     "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
     "states:CreateStateMachine": ("roleArn", "states.amazonaws.com"),
+    "states:UpdateStateMachine": ("roleArn", "states.amazonaws.com"),
 }
 
 
@@ -128,6 +129,18 @@ def _states(call: ApiCall) -> list[str]:
     return ["*"]
 
 
+def _events(call: ApiCall) -> list[str]:
+    parameters = call.parameters
+    if call.operation == "PutEvents":
+        buses = [entry.get("EventBusName", "default") for entry in parameters.get("Entries") or []]
+        return [bus if bus.startswith("arn:") else _arn("events", f"event-bus/{bus}") for bus in buses]
+    rule = parameters.get("Rule") or (parameters.get("Name") if call.operation.endswith("Rule") else None)
+    if rule is None:
+        return ["*"] if call.operation.startswith("List") else []
+    bus = parameters.get("EventBusName", "default").split("/")[-1]
+    return [_arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")]
+
+
 def _logs(call: ApiCall) -> list[str]:
     group = call.parameters.get("logGroupName")
     if group is None:
@@ -166,6 +179,7 @@ _RESOURCES_BY_SERVICE = {
     "s3": _s3,
     "lambda": _lambda,
     "states": _states,
+    "events": _events,
     "logs": _logs,
     "ssm": _ssm,
     "kms": _kms,

@@ -158,6 +158,11 @@ def _service_application(service: Any) -> Any:
         install()
     elif service == "stepfunctions":
         _install_step_functions()
+    elif service == "events":
+        from cdk_sagemaker_pytorch.local.events import bus, schedules
+
+        bus.install()
+        schedules.start()
     elif service in ("lambda", "awslambda"):
         from cdk_sagemaker_pytorch.local.functions.lambda_functions import install as install_lambda
 

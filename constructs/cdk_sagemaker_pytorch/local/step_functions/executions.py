@@ -27,6 +27,8 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 
+from .execution_events import emit_status
+
 _POLL_SECONDS = 0.02
 _PARSE_TIMEOUT_SECONDS = 60.0
 
@@ -39,6 +41,7 @@ def install() -> None:
     replace(StepFunctionsParserBackend, "stop_execution", _stop_execution)
     replace(StepFunctionResponse, "stop_execution", _answer_stop_execution)
     replace(StepFunctionResponse, "describe_execution", _answer_describe_execution)
+    wrap(Execution, "start", _start)
     replace(Execution, "status", property(lambda execution: _status(execution).value))
     replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
     wrap(Environment, "set_error", _set_error)
@@ -65,6 +68,11 @@ def _start_execution(
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
     with _lock:
         return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)
+
+
+def _start(moto_method: Callable[..., Any], execution: Execution) -> None:
+    moto_method(execution)
+    emit_status(execution, ExecutionStatus.RUNNING)
 
 
 def _stop_execution(
@@ -147,6 +155,7 @@ def _end(
         execution.stop_date = dt.datetime.now(dt.UTC)
         execution.output, execution.error, execution.cause = output, error, cause
         execution.exec_status = status
+    emit_status(execution, status)
     return True
 
 
