@@ -75,6 +75,21 @@ def settled(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[
 
 
 @pytest.fixture
+def gone(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], None]:
+    """Wait until the endpoint is deleted; until then it is seen being deleted."""
+
+    def look() -> bool:
+        try:
+            status = aws.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointStatus"]
+        except ClientError as error:
+            return "Could not find endpoint" in str(error)
+        assert status == "Deleting"
+        return False
+
+    return lambda: wait_for(look)
+
+
+@pytest.fixture
 def invoke(aws: LocalAws, name: str) -> Callable[[Any], Any]:
     def send(data: Any) -> Any:
         answer = aws.client("sagemaker-runtime").invoke_endpoint(
@@ -95,6 +110,7 @@ def test_an_endpoint_answers_is_updated_and_goes(
     create_config: Callable[..., str],
     settled: Callable[[], dict[str, Any]],
     invoke: Callable[[Any], Any],
+    gone: Callable[[], None],
     children: Callable[[Path], list[str]],
 ) -> None:
     sagemaker = aws.client("sagemaker")
@@ -132,12 +148,59 @@ def test_an_endpoint_answers_is_updated_and_goes(
     folder = aws.directory / "endpoints" / name
     assert children(folder)
     sagemaker.delete_endpoint(EndpointName=name)
+    gone()
     assert not children(folder)
     assert list(folder.iterdir()) == []
     with pytest.raises(ClientError, match=f"Endpoint {name} of account 123456789012 not found"):
         invoke([1])
     with pytest.raises(ClientError, match=f'Could not find endpoint "arn:aws:sagemaker:.*endpoint/{name}"'):
         sagemaker.describe_endpoint(EndpointName=name)
+
+
+def test_an_endpoint_that_changes_says_so(
+    aws: LocalAws,
+    name: str,
+    create_config: Callable[..., str],
+    settled: Callable[[], dict[str, Any]],
+    gone: Callable[[], None],
+) -> None:
+    sagemaker = aws.client("sagemaker")
+    describe = lambda: sagemaker.describe_endpoint(EndpointName=name)  # noqa: E731
+    first, second = create_config("1", "v1"), create_config("2", "v2")
+
+    def check_pending(config: str) -> dict[str, Any]:
+        endpoint = dict(describe())
+        pending = endpoint["PendingDeploymentSummary"]
+        assert pending["EndpointConfigName"] == config
+        assert [variant["VariantName"] for variant in pending["ProductionVariants"]] == ["AllTraffic"]
+        for change in (
+            lambda: sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=second),
+            lambda: sagemaker.delete_endpoint(EndpointName=name),
+        ):
+            with pytest.raises(ClientError, match=f"while it is {endpoint['EndpointStatus']}") as failure:
+                change()
+            assert failure.value.response["Error"]["Code"] == "ValidationException"
+        return endpoint
+
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=first)
+    creating = check_pending(first)
+    assert creating["PendingDeploymentSummary"]["StartTime"] == creating["CreationTime"]
+    created = settled()
+    assert "PendingDeploymentSummary" not in created
+    assert created["LastModifiedTime"] > creating["LastModifiedTime"]
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=second)
+    updating = check_pending(second)
+    assert updating["EndpointConfigName"] == first
+    assert updating["PendingDeploymentSummary"]["StartTime"] == updating["LastModifiedTime"]
+    assert updating["LastModifiedTime"] > created["LastModifiedTime"]
+    # What is in service needs neither its configuration nor its model any more.
+    sagemaker.delete_endpoint_config(EndpointConfigName=first)
+    sagemaker.delete_model(ModelName=first)
+    updated = settled()
+    assert updated["EndpointConfigName"] == second
+    assert updated["LastModifiedTime"] > updating["LastModifiedTime"]
+    sagemaker.delete_endpoint(EndpointName=name)
+    gone()
 
 
 def test_fails_when_the_model_does_not_load(

@@ -68,7 +68,7 @@ class Endpoint(ResourceType):
         try:
             self._wait(name, request.properties["EndpointConfigName"])
         except ResourceError:
-            sagemaker.delete_endpoint(EndpointName=name)
+            self._delete(name)
             raise
         return Created(arn, {"EndpointName": name})
 
@@ -83,7 +83,13 @@ class Endpoint(ResourceType):
     def delete(self, request: ResourceRequest, physical_id: str) -> None:
         """See `ResourceType`."""
         with ignoring("ValidationException"):
-            client("sagemaker").delete_endpoint(EndpointName=_name(physical_id))
+            self._delete(_name(physical_id))
+
+    def _delete(self, name: str) -> None:
+        client("sagemaker").delete_endpoint(EndpointName=name)
+        with ignoring("ValidationException"):
+            while client("sagemaker").describe_endpoint(EndpointName=name):
+                time.sleep(_POLL_SECONDS)
 
     def _wait(self, name: str, config: str) -> None:
         while True:

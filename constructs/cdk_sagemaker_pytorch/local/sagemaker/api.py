@@ -175,8 +175,8 @@ class LocalSageMakerResponse(SageMakerResponse):
     def delete_endpoint(self) -> ActionResult:
         """Answer DeleteEndpoint."""
         endpoint = self._endpoint()
-        endpoint.delete()
-        del self._endpoints[endpoint.name]
+        endpoints = self._endpoints
+        endpoint.delete(on_deleted=lambda: endpoints.pop(endpoint.name, None))
         return EmptyResult()
 
     def list_endpoints(self) -> ActionResult:

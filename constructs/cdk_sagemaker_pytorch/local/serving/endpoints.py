@@ -26,6 +26,7 @@ from .model_server import ModelLoadError, ModelServer
 
 _CONTAINER_MODEL_DIR = "/opt/ml/model"
 _MAX_FAILURE_REASON = 1024  # of DescribeEndpoint
+_CHANGING = ("Creating", "Updating", "Deleting")
 
 _logger = logging.getLogger(__name__)
 _folder_numbers = itertools.count(1)
@@ -203,6 +204,35 @@ class Deployment:
         )
 
 
+@dataclass(frozen=True)
+class _Pending:
+    """A version that is on its way into service."""
+
+    config: Record
+    start_time: dt.datetime
+
+    def describe(self) -> dict[str, Any]:
+        """Return the PendingDeploymentSummary of DescribeEndpoint."""
+        variants = []
+        for variant in self.config.request["ProductionVariants"]:
+            weight, count = variant.get("InitialVariantWeight", 1.0), variant.get("InitialInstanceCount", 1)
+            variants.append(
+                {
+                    "VariantName": variant["VariantName"],
+                    "CurrentWeight": 0.0,
+                    "DesiredWeight": weight,
+                    "CurrentInstanceCount": 0,
+                    "DesiredInstanceCount": count,
+                    "VariantStatus": [{"Status": "Creating", "StartTime": self.start_time}],
+                }
+            )
+        return {
+            "EndpointConfigName": self.config.name,
+            "ProductionVariants": variants,
+            "StartTime": self.start_time,
+        }
+
+
 class Endpoint:
     """An endpoint.
 
@@ -223,11 +253,13 @@ class Endpoint:
         self.config_name = ""
         self._failure_reason: str | None = None
         self._deployment: Deployment | None = None
+        self._pending: _Pending | None = None
         self._lock = threading.Lock()
 
     def create(self, deployment: Deployment) -> None:
         """Begin to bring the first version into service."""
         self.config_name = deployment.config.name
+        self._pending = _Pending(deployment.config, self.creation_time)
         self._deploy_in_background(deployment)
 
     def update(self, deployment: Deployment) -> None:
@@ -242,10 +274,16 @@ class Endpoint:
             if self.status != "InService":
                 raise ValidationError(f'Cannot update endpoint "{self.arn}" while it is {self.status}.')
             self._set_status("Updating")
+            self._pending = _Pending(deployment.config, self.last_modified_time)
         self._deploy_in_background(deployment)
 
-    def delete(self) -> None:
-        """Take the endpoint out of service.
+    def delete(self, on_deleted: Callable[[], object]) -> None:
+        """Take the endpoint out of service at once, and begin to stop its model servers.
+
+        Parameters
+        ----------
+        on_deleted
+            Called from a thread when nothing of it is left.
 
         Raises
         ------
@@ -253,12 +291,19 @@ class Endpoint:
             If it is changing.
         """
         with self._lock:
-            if self.status in ("Creating", "Updating"):
+            if self.status in _CHANGING:
                 raise ValidationError(f'Cannot delete endpoint "{self.arn}" while it is {self.status}.')
             self._set_status("Deleting")
             deployment, self._deployment = self._deployment, None
-        if deployment is not None:
-            deployment.stop()
+
+        def stop() -> None:
+            try:
+                if deployment is not None:
+                    deployment.stop()
+            finally:
+                on_deleted()
+
+        threading.Thread(target=stop, name=f"endpoint-{self.name}", daemon=True).start()
 
     def served_variant(self, variant_name: str | None) -> ServedVariant:
         """Return the variant that answers a request.
@@ -286,6 +331,7 @@ class Endpoint:
             "FailureReason": self._failure_reason,
             "CreationTime": self.creation_time,
             "LastModifiedTime": self.last_modified_time,
+            "PendingDeploymentSummary": self._pending.describe() if self._pending else None,
         }
         return {name: value for name, value in description.items() if value is not None}
 
@@ -314,6 +360,7 @@ class Endpoint:
             if reason is None:
                 superseded, self._deployment = self._deployment, deployment
                 self.config_name = deployment.config.name
+            self._pending = None
             self._set_status("InService" if self._deployment else "Failed")
         if superseded is not None:
             superseded.stop()
