@@ -17,6 +17,8 @@ from .processes import NO_PROFILES
 
 #: Path that the server answers as soon as it is up.
 HEALTH_PATH = "/_local/health"
+#: Path that `LocalAws.faults` talks to.
+FAULTS_PATH = "/_local/faults"
 
 
 @dataclass(frozen=True)

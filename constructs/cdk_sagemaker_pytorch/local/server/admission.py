@@ -6,6 +6,7 @@ can send requests to it, and under a name of its own that resolves to 127.0.0.1 
 
 import json
 import urllib.parse
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -65,6 +66,13 @@ def check_key(environ: Mapping[str, Any]) -> None:
         raise RefusedError("UnrecognizedClientException", str(error)) from error
 
 
+def check_user(environ: Mapping[str, Any]) -> None:
+    """Raise RefusedError unless the request carries the user's own key; what runs here has others."""
+    check_key(environ)
+    if settings().user.access_key_id not in environ.get("HTTP_AUTHORIZATION", ""):
+        raise RefusedError("AccessDenied", "this is for the user of the local AWS alone")
+
+
 def answer_error(
     status: str, code: str, message: str, environ: Mapping[str, Any], start_response: StartResponse
 ) -> Iterable[bytes]:
@@ -79,6 +87,7 @@ def answer_error(
     environ, start_response
         As WSGI has them.
     """
+    request_id = str(uuid.uuid4())
     kind = environ.get("CONTENT_TYPE", "")
     if kind.startswith("application/x-www-form-urlencoded"):
         as_json = False
@@ -90,12 +99,13 @@ def answer_error(
         body = json.dumps({"__type": code, "message": message})
     else:
         content = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
-        body = f"<ErrorResponse><Error>{content}</Error></ErrorResponse>"
+        body = f"<ErrorResponse><Error>{content}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     data = body.encode()
     headers = [
         ("Content-Type", "application/json" if as_json else "text/xml"),
         ("Content-Length", str(len(data))),
         ("x-amzn-errortype", code),
+        ("x-amzn-requestid", request_id),
     ]
     start_response(status, headers)
     return [data]

@@ -16,6 +16,7 @@ from typing import Any
 from werkzeug.serving import make_server
 
 from cdk_sagemaker_pytorch.local.base.server_state import (
+    FAULTS_PATH,
     HEALTH_PATH,
     Credentials,
     ServerSettings,
@@ -38,9 +39,10 @@ class LocalAwsApplication:
         from cdk_sagemaker_pytorch.local.cloudformation.custom_resources import RESPONSE_PATH, receive_answer
         from cdk_sagemaker_pytorch.local.serving.invocations import endpoint_of, invoke_endpoint
 
-        from . import admission
+        from . import admission, fault_injection
 
         self._admission = admission
+        self._faults = fault_injection
         self._moto = DomainDispatcherApplication(_service_application)
         self._endpoint_of = endpoint_of
         self._invoke_endpoint = invoke_endpoint
@@ -68,7 +70,14 @@ class LocalAwsApplication:
             if not self._receive_answer(path.removeprefix(self._response_path), body):
                 return _answer(start_response, "403 Forbidden", b"{}")
             return _answer(start_response, "200 OK", b"{}")
+        if path == FAULTS_PATH:
+            self._admission.check_user(environ)
+            return self._faults.answer_control(environ, start_response)
         self._admission.check_key(environ)
+        return self._faults.call_with_faults(self._answer_call, environ, start_response)
+
+    def _answer_call(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
         if name := self._endpoint_of(path):
             return self._invoke_endpoint(name, environ, start_response)
         try:

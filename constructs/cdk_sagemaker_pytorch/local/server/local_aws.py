@@ -16,10 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError, LocalAwsWarning
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.server_state import (
+    FAULTS_PATH,
     HEALTH_PATH,
     Credentials,
     aws_environment,
@@ -27,6 +30,7 @@ from cdk_sagemaker_pytorch.local.base.server_state import (
 )
 
 from .cdk_cli import App, CdkCli
+from .faults import Faults
 
 # As the server writes its log.
 _WARNING = re.compile(r"\S+ \S+ WARNING [\w.]+: (?P<text>.*)")
@@ -152,6 +156,12 @@ class LocalAws:
             "CDK_DEFAULT_ACCOUNT": self.account,
             "CDK_DEFAULT_REGION": self.region,
         }
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong, on order: throttled calls, lost answers, endpoints that fail."""
+        self.session()  # started?
+        return Faults(self._send_faults)
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -293,6 +303,17 @@ class LocalAws:
             and event["ResourceStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
             and "ResourceStatusReason" in event
         ]
+
+    def _send_faults(self, body: bytes) -> bytes:
+        request = AWSRequest("POST", f"{self.endpoint_url}{FAULTS_PATH}", data=body)
+        SigV4Auth(self.session().get_credentials(), "local", self.region).add_auth(request)
+        with _connection(self._port) as connection:
+            connection.request("POST", FAULTS_PATH, body, dict(request.headers.items()))
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != 200:
+            raise LocalAwsError(f"the local AWS does not take this fault: {content.decode()}")
+        return content
 
     def _heard(self, line: str) -> None:
         if self._on_warning is not None and (match := _WARNING.match(line)):

@@ -6,6 +6,7 @@ import logging
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cdk_sagemaker_pytorch.images.image_description import describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, unpack_archive
+from cdk_sagemaker_pytorch.local.base.fault_registry import registry
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import Record, ValidationError, sagemaker_arn
@@ -346,9 +348,12 @@ class Endpoint:
         ).start()
 
     def _deploy(self, deployment: Deployment) -> None:
-        reason = None
+        delay, fault = registry.take_endpoint(self.name)
+        time.sleep(delay)
+        reason = fault.reason if fault is not None else None
         try:
-            deployment.start()
+            if fault is None:
+                deployment.start()
         except DeploymentError as error:
             reason = str(error)
         except Exception as error:
@@ -357,7 +362,9 @@ class Endpoint:
         with self._lock:
             superseded = None
             self._failure_reason = reason[:_MAX_FAILURE_REASON] if reason else None
-            if reason is None:
+            if fault is not None and fault.status == "Failed":
+                superseded, self._deployment = self._deployment, None
+            elif reason is None:
                 superseded, self._deployment = self._deployment, deployment
                 self.config_name = deployment.config.name
             self._pending = None
