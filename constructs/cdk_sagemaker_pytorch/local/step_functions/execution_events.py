@@ -21,6 +21,7 @@ def emit_status(execution: Execution, status: ExecutionStatus) -> None:
     status
         Its status.
     """
+    redriven = getattr(execution, "redrive_date", None)
     succeeded = status == ExecutionStatus.SUCCEEDED
     detail: dict[str, Any] = {
         "executionArn": execution.exec_arn,
@@ -38,5 +39,6 @@ def emit_status(execution: Execution, status: ExecutionStatus) -> None:
         "stateMachineVersionArn": None,
         "stateMachineAliasArn": None,
         "redriveCount": getattr(execution, "redrive_count", 0),
+        "redriveDate": int(redriven.timestamp() * 1000) if redriven else None,
     }
     emit("aws.states", "Step Functions Execution Status Change", [execution.exec_arn], detail)

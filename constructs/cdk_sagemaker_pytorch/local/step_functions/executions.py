@@ -118,6 +118,7 @@ def _answer_describe_execution(response: Any) -> Any:
             "inputDetails": {"included": True},
             "error": execution.error,
             "cause": execution.cause,
+            **_redrive_fields(execution),
         }
         if execution.exec_status == ExecutionStatus.SUCCEEDED:
             description |= {"output": json.dumps(execution.output), "outputDetails": {"included": True}}
@@ -133,6 +134,21 @@ def _stop_program(execution: Execution, error: str | None, cause: str | None) ->
             return
         time.sleep(_POLL_SECONDS)
     worker.stop(stop_date=execution.stop_date, error=error, cause=cause)
+
+
+def begin_again(execution: Any, worker: Any) -> bool:
+    """Let an execution that ended without success run once more, by a new worker; False if it runs."""
+    with _lock:
+        if _status(execution) == ExecutionStatus.RUNNING:
+            return False
+        execution.redrive_count = getattr(execution, "redrive_count", 0) + 1
+        execution.redrive_date = dt.datetime.now(dt.UTC)
+        execution.program_is_over = False
+        execution.exec_worker = worker
+        execution.stop_date = execution.error = execution.cause = None
+        execution.exec_status = ExecutionStatus.RUNNING
+    emit_status(execution, ExecutionStatus.RUNNING)
+    return True
 
 
 def _status(execution: Execution) -> ExecutionStatus:
@@ -180,3 +196,17 @@ def _set_error(moto_method: Callable[..., Any], environment: Environment, error:
     """Leave a stopped execution ABORTED when a task that lost its result fails afterwards."""
     if not isinstance(environment.program_state(), ProgramStopped):
         moto_method(environment, error)
+
+
+def _redrive_fields(execution: Any) -> dict[str, Any]:
+    """Return what DescribeExecution tells of redrives."""
+    status = ExecutionStatus(execution.status)
+    fields: dict[str, Any] = {
+        "redriveCount": getattr(execution, "redrive_count", 0),
+        "redriveDate": getattr(execution, "redrive_date", None),
+        "redriveStatus": "REDRIVABLE",
+    }
+    if status in (ExecutionStatus.RUNNING, ExecutionStatus.SUCCEEDED):
+        reason = f"Execution is {status.value} and cannot be redriven"
+        fields |= {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    return fields

@@ -37,7 +37,7 @@ from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 from cdk_sagemaker_pytorch.local.base.server_state import client
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
-from . import executions, machine_deletion
+from . import executions, machine_deletion, redrive
 from .aws_sdk_task import AwsSdkTask, iso_time
 from .dynamodb_task import DynamoDbTask
 from .execution_task import ExecutionTask
@@ -60,6 +60,7 @@ def install() -> None:
     replace(moto.stepfunctions.models, "stepfunctions_backends", stepfunctions_parser_backends)
     executions.install()
     machine_deletion.install()
+    redrive.install()
     replace(StringJSONata, "_eval_body", _eval_jsonata)
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
@@ -118,12 +119,12 @@ def _eval_jsonata(expression: StringJSONata, env: Environment) -> None:
         ) from error
 
 
-def _environment_with_context(moto_method: Callable[..., Any], worker: ExecutionWorker) -> Any:
+def _environment_with_context(moto_method: Callable[..., Any], worker: Any) -> Any:
     """Complete the context object as AWS has it."""
     environment = moto_method(worker)
     execution = environment.states.context_object.context_object_data["Execution"]
     execution["StartTime"] = iso_time(execution["StartTime"])
-    execution["RedriveCount"] = 0
+    execution["RedriveCount"] = getattr(worker._execution_communication.execution, "redrive_count", 0)
     return environment
 
 
