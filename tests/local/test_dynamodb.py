@@ -327,3 +327,10 @@ def test_a_table_as_the_cdk_makes_it_now(
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
     assert "StackStatusReason" not in stack
     delete()
+
+
+def test_fails_in_the_words_of_the_api_when_the_local_aws_itself_fails(aws: LocalAws, table: str) -> None:
+    # moto's own fault; AWS takes an update that changes nothing.
+    with pytest.raises(ClientError, match="the local AWS failed") as failure:
+        aws.client("dynamodb").update_item(TableName=table, Key={"id": {"S": "a"}})
+    assert failure.value.response["Error"]["Code"] == "InternalFailure"

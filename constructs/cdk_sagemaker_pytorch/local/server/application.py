@@ -88,6 +88,15 @@ class LocalAwsApplication:
             return self._admission.answer_error(
                 "501 Not Implemented", "NotImplemented", f"the local AWS: {error}", environ, start_response
             )
+        except self._admission.RefusedError:
+            raise
+        except Exception as error:
+            _logger.exception("%s %s", environ["REQUEST_METHOD"], path)
+            # The server's own page would be no answer that an SDK can read.
+            message = f"the local AWS failed: {type(error).__name__}: {error}"
+            return self._admission.answer_error(
+                "500 Internal Server Error", "InternalFailure", message, environ, start_response
+            )
         return answer
 
 
