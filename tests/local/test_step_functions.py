@@ -247,3 +247,18 @@ def test_fails_when_an_integration_does_not_exist(execute: Callable[..., Any]) -
     state = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createWish", "End": True}
     with pytest.raises(Exception, match="not recognized"):
         execute({"Wish": state})
+
+
+def test_a_definition_that_is_refused_leaves_no_trace_in_others(
+    aws: LocalAws, create_role: Callable[..., str], name: str, execute: Callable[..., Any]
+) -> None:
+    wrong = {"S": {"Type": "Pass", "QueryLanguage": "JSONPath", "End": True}}
+    with pytest.raises(Exception, match="Cannot downgrade"):
+        aws.client("stepfunctions").create_state_machine(
+            name=f"{name}-wrong",
+            definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "S", "States": wrong}),
+            roleArn=create_role("states.amazonaws.com", suffix="-wrong"),
+        )
+    right = {"S": {"Type": "Pass", "InputPath": "$.value", "End": True}}
+    execution = execute(right, execution_input={"value": 1}, language="JSONPath")
+    assert (execution["status"], execution.get("output")) == ("SUCCEEDED", "1"), execution

@@ -5,6 +5,7 @@ An execution ends once, whoever is first: its own program, a StopExecution, the 
 
 import datetime as dt
 import json
+import logging
 import threading
 import time
 import uuid
@@ -22,12 +23,15 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramTimedOut,
 )
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 
 from .execution_events import emit_status
+
+_logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.02
 _PARSE_TIMEOUT_SECONDS = 60.0
@@ -45,6 +49,7 @@ def install() -> None:
     replace(Execution, "status", property(lambda execution: _status(execution).value))
     replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
     wrap(Environment, "set_error", _set_error)
+    wrap(ExecutionWorker, "_execution_logic", _run)
 
 
 def _start_execution(
@@ -68,6 +73,17 @@ def _start_execution(
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
     with _lock:
         return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)
+
+
+def _run(moto_method: Callable[..., Any], worker: Any) -> None:
+    """Run the program of an execution; one that cannot be run fails, and does not stay RUNNING."""
+    try:
+        moto_method(worker)
+    except Exception as error:
+        execution = worker._execution_communication.execution
+        _logger.exception("execution %s", execution.exec_arn)
+        _end(execution, ExecutionStatus.FAILED, error="States.Runtime", cause=f"the local AWS: {error}")
+        execution.program_is_over = True
 
 
 def _start(moto_method: Callable[..., Any], execution: Execution) -> None:

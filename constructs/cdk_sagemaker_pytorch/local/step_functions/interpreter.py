@@ -65,12 +65,18 @@ def install() -> None:
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
     replace(state_module, "StateData", _state_data)
+    replace(preprocessor.Preprocessor, "__init__", _with_scopes_of_its_own)
     wrap(ExecutionWorker, "_get_evaluation_environment", _environment_with_context)
     replace(state_task_factory, "state_task_service_for", _task_for)
     replace(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", _POLL_SECONDS)
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions.parser.") and hasattr(module, "boto_client_for"):
             replace(module, "boto_client_for", _role_client)
+
+
+def _with_scopes_of_its_own(reader: preprocessor.Preprocessor) -> None:
+    """Begin to read a definition; moto has one stack of query languages for all readers and threads."""
+    reader._query_language_per_scope = []
 
 
 def _task_for(service_name: str) -> Any:
