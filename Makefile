@@ -8,7 +8,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test explore check format conformance coverage diagram bench clean
+.PHONY: help setup demo test explore simulate exhaustive check format conformance coverage diagram bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,7 +27,7 @@ demo: setup ## Train, deploy and predict on the local AWS
 	@$(BIN)/python examples/digits/demo.py
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile
 
 explore: setup ## Look for new failing examples of the property tests
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile --timeout 1800 \
@@ -45,6 +45,12 @@ check: setup ## Check format, lint, import rules and types
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+simulate: setup ## Tell 50,000 stories of deployments in virtual time, and catch every mutant
+	$(BIN)/python -m tests.simulation
+
+exhaustive: setup ## Stop a deployment in each state and fail each of its calls, on the local AWS
+	$(BIN)/python -m pytest -m exhaustive
 
 conformance: setup ## Compare with AWS's own toolkits, in environments of their own
 	$(BIN)/python tests/conformance/environments.py

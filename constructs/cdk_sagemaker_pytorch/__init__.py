@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .common.artifacts_bucket import ArtifactsBucket
     from .common.networking import Networking
     from .common.problems import ConfigurationError
+    from .deployment.deployment import PyTorchDeployment
+    from .deployment.settings import SampleRequest
     from .images.container_image import ContainerImageError, image_uri
     from .images.framework_version import FrameworkVersion, UnknownFrameworkVersionError
     from .images.pytorch_image import PyTorchImage
@@ -41,11 +43,13 @@ __all__ = [
     "OutputData",
     "Predictor",
     "Processing",
+    "PyTorchDeployment",
     "PyTorchEndpoint",
     "PyTorchImage",
     "PyTorchModel",
     "PyTorchPipeline",
     "PyTorchTrainingJob",
+    "SampleRequest",
     "ServingContainer",
     "SourceCode",
     "TrainingInput",
@@ -67,11 +71,13 @@ _MODULE_OF = {
     "OutputData": "training.settings",
     "Predictor": "predictor",
     "Processing": "packaging.settings",
+    "PyTorchDeployment": "deployment.deployment",
     "PyTorchEndpoint": "serving.endpoint",
     "PyTorchImage": "images.pytorch_image",
     "PyTorchModel": "serving.model",
     "PyTorchPipeline": "pipeline.pipeline",
     "PyTorchTrainingJob": "training.training_job",
+    "SampleRequest": "deployment.settings",
     "ServingContainer": "serving.settings",
     "SourceCode": "source.source_code",
     "TrainingInput": "training.training_input",

@@ -37,8 +37,7 @@ def follow_execution(
     with console.status("starting") as status:
         while True:
             execution = states.describe_execution(executionArn=arn)
-            history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-            status.update(progress.show(history))
+            status.update(progress.show(arn))
             if execution["status"] != "RUNNING":
                 break
             time.sleep(_POLL_SECONDS)
@@ -51,32 +50,49 @@ def follow_execution(
 
 
 class _Progress:
-    """Prints every state once it is left, and every metric line once it is logged."""
+    """Prints every state once it is left, those of further executions too, and every metric."""
 
     def __init__(self, aws: LocalAws, console: Console) -> None:
+        self._aws = aws
+        self._states = aws.client("stepfunctions")
         self._logs = aws.client("logs")
         self._console = console
         self._seen_events = 0
         self._log_tokens: dict[str, str] = {}
         self._entered: dict[str, datetime] = {}
         self._visits: dict[str, int] = {}
+        self._child: str | None = None
+        self._child_progress: _Progress | None = None
 
-    def show(self, history: list[dict[str, Any]]) -> str:
+    def show(self, execution_arn: str, indent: str = "") -> str:
         """Print what is new, and return what is going on."""
-        self._show_metrics()
+        if not indent:
+            self._show_metrics()
+        history = self._states.get_execution_history(executionArn=execution_arn, maxResults=1000)["events"]
         for event in history[self._seen_events :]:
             if entered := event.get("stateEnteredEventDetails"):
                 self._entered[entered["name"]] = event["timestamp"]
+            elif (submitted := event.get("taskSubmittedEventDetails")) and "startExecution" in submitted[
+                "resource"
+            ]:
+                self._child = json.loads(submitted["output"])["ExecutionArn"]
+                self._child_progress = _Progress(self._aws, self._console)
             elif exited := event.get("stateExitedEventDetails"):
-                self._show_state(exited["name"], event["timestamp"])
+                self._show_child(indent)
+                self._show_state(exited["name"], event["timestamp"], indent)
         self._seen_events = len(history)
-        return ", ".join(self._entered) or "finishing"
+        return self._show_child(indent) or ", ".join(self._entered) or "finishing"
 
-    def _show_state(self, name: str, at: datetime) -> None:
+    def _show_child(self, indent: str) -> str:
+        if self._child is None or self._child_progress is None:
+            return ""
+        return self._child_progress.show(self._child, indent + "  ")
+
+    def _show_state(self, name: str, at: datetime, indent: str) -> None:
         seconds = (at - self._entered.pop(name)).total_seconds()
         self._visits[name] = self._visits.get(name, 0) + 1
         again = f" ({self._visits[name]}x)" if self._visits[name] > 1 else ""
-        self._console.print(f"  [green]✓[/] {name}{again} [dim]{seconds:.1f} s[/]", highlight=False)
+        self._console.print(f"  {indent}[green]✓[/] {name}{again} [dim]{seconds:.1f} s[/]", highlight=False)
 
     def _show_metrics(self) -> None:
         for line in self._new_log_lines():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
 from constructs import Construct
 
 from cdk_sagemaker_pytorch import PyTorchPipeline, PyTorchTrainingJob, SourceCode
@@ -61,8 +61,8 @@ class Owned:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    def execute(self, answer: str) -> str:
-        """Bring a version into service that answers so, and return its name."""
+    def execute(self, answer: str, status: str = "SUCCEEDED") -> str:
+        """Bring a version into service that answers so, and return its name where it succeeds."""
         states = self.aws.client("stepfunctions")
         outputs = self._cloudformation.describe_stacks(StackName="Owned")["Stacks"][0]["Outputs"]
         machine = next(o["OutputValue"] for o in outputs if o["OutputKey"] == "Machine")
@@ -73,7 +73,9 @@ class Owned:
         while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert execution["status"] == "SUCCEEDED", execution.get("cause")
+        assert execution["status"] == status, execution.get("cause")
+        if status != "SUCCEEDED":
+            return ""
         name: str = json.loads(execution["output"])["model_name"]
         return name
 
@@ -129,8 +131,10 @@ def add_pipeline(
     construct_id: str = "Pipeline",
     endpoint_name: str = "owned",
     removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
+    adopt: bool = False,
     fails: bool = False,
     moved: bool = False,
+    **options: Any,
 ) -> None:
     """Add a pipeline to a stack; with `fails` something cannot be made after all of it."""
     job = PyTorchTrainingJob(
@@ -146,6 +150,8 @@ def add_pipeline(
         source_code=SourceCode.from_file(SCRIPTS / "serve_answer.py"),
         endpoint_name=endpoint_name,
         removal_policy=removal_policy,
+        adopt=adopt,
+        **options,
     )
     CfnOutput(stack, "Machine", value=pipeline.state_machine_arn)
     if fails:
@@ -168,15 +174,26 @@ def served(owned: Owned) -> str:
     return str(owned.sagemaker.describe_endpoint(EndpointName="owned")["EndpointConfigName"])
 
 
-CHANGES: list[dict[str, Any]] = [
-    {"removal_policy": RemovalPolicy.RETAIN},
-    {"construct_id": "Renamed"},
-    {"moved": True, "removal_policy": RemovalPolicy.RETAIN},
-    {},
+def exhaustive(change_id: str, **change: Any) -> Any:
+    """A change that `make exhaustive` tries."""
+    return pytest.param(change, id=change_id, marks=pytest.mark.exhaustive)
+
+
+CHANGES = [
+    pytest.param({"removal_policy": RemovalPolicy.RETAIN}, id="retained"),
+    pytest.param({"construct_id": "Renamed"}, id="renamed"),
+    pytest.param({"moved": True, "removal_policy": RemovalPolicy.RETAIN}, id="moved"),
+    exhaustive("renamed and moved", construct_id="Renamed", moved=True),
+    exhaustive("keeps more", retain_versions=3),
+    exhaustive("other instances", instance_type="ml.c5.large", initial_instance_count=2),
+    exhaustive("environment", environment={"LOG": "1"}),
+    exhaustive("sample request", sample_request=[[1]]),
+    exhaustive("given up earlier", timeout=Duration.hours(1)),
+    pytest.param({}, id="back"),
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=["retained", "renamed", "moved", "back"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_the_construct_leaves_the_endpoint_and_what_it_needs(
     owned: Owned, served: str, change: dict[str, Any]
 ) -> None:
@@ -227,21 +244,26 @@ def test_a_changed_endpoint_name_replaces_the_endpoint(owned: Owned, served: str
     assert owned.versions() == set()
 
 
-def test_a_retained_endpoint_serves_on_until_a_stack_has_made_it_its_own(owned: Owned) -> None:
+def test_a_retained_endpoint_serves_on_until_a_stack_has_adopted_it(owned: Owned) -> None:
     assert owned.deploy(removal_policy=RemovalPolicy.RETAIN) == "CREATE_COMPLETE"
     version = owned.execute("retained")
     owned.destroy()
     assert owned.answer() == "retained"
     owned.serve_again(version)
 
-    # A stack that takes it over and is rolled back has not made it its own.
+    with pytest.raises(Exception, match="this stack has not made it: adopt it"):
+        owned.deploy()
+    owned.destroy()
+    # A stack that adopts it and is rolled back has not made it its own.
     with pytest.raises(Exception, match="no-function"):
-        owned.deploy(fails=True)
+        owned.deploy(adopt=True, fails=True)
     owned.destroy()
     assert owned.answer() == "retained"
     owned.serve_again(version)
 
-    owned.deploy()
+    owned.deploy(adopt=True)
+    owned.execute("broken", status="FAILED")
+    assert owned.answer() == "retained"
     newest = owned.execute("taken over")
     assert owned.answer() == "taken over"
     assert newest in owned.versions()

@@ -21,11 +21,13 @@ from cdk_sagemaker_pytorch import (
     ModelPackager,
     Networking,
     OutputData,
+    PyTorchDeployment,
     PyTorchEndpoint,
     PyTorchImage,
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    SampleRequest,
     ServingContainer,
     SourceCode,
     TrainingInput,
@@ -183,6 +185,48 @@ def test_endpoint_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check
             volume_key=kms.Key(stack, "Key"),
         ),
         endpoint_name="digits",
+    )
+    matches_snapshot()
+
+
+def test_deployment_default(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
+    PyTorchDeployment(stack, "Deployment", framework_version="2.13", model_data_bucket=bucket)
+    matches_snapshot()
+
+
+def test_deployment_full(
+    stack: Stack, bucket: s3.IBucket, inference_code: SourceCode, matches_snapshot: Check
+) -> None:
+    PyTorchDeployment(
+        stack,
+        "Deployment",
+        model_data_bucket=bucket,
+        framework_version="2.6",
+        source_code=inference_code,
+        instance_type="ml.c7g.large",
+        initial_instance_count=2,
+        instances=Instances(
+            variant_name="Blue",
+            startup_timeout=Duration.minutes(5),
+            model_data_download_timeout=Duration.minutes(10),
+            volume_size=Size.gibibytes(50),
+            volume_key=kms.Key(stack, "Key"),
+        ),
+        endpoint_name="digits",
+        environment={"LOG": "1"},
+        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
+        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
+        image=PyTorchImage.inference(py_version="py312"),
+        sample_request=SampleRequest(
+            body="1.0,2.0", content_type="text/csv", expected_shape=(1, 10), expected=[[0.1] * 10]
+        ),
+        retain_versions=2,
+        artifacts_bucket=bucket,
+        compressed=False,
+        timeout=Duration.hours(12),
+        adopt=True,
+        removal_policy=RemovalPolicy.RETAIN,
+        packager=ModelPackager(stack, "Packager"),
     )
     matches_snapshot()
 

@@ -51,12 +51,12 @@ def as_text() -> Callable[[Any], str]:
 
 
 @pytest.fixture
-def states(stack: Stack) -> Callable[[], dict[str, Any]]:
-    """The states of the stack's only state machine, by name."""
+def states(stack: Stack) -> Callable[..., dict[str, Any]]:
+    """The states, by name, of the state machine whose logical id begins with a prefix."""
 
-    def read() -> dict[str, Any]:
+    def read(machine_prefix: str = "") -> dict[str, Any]:
         machines = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine")
-        ((_, machine),) = machines.items()
+        (machine,) = (each for name, each in machines.items() if name.startswith(machine_prefix))
         definition = json.loads(_as_text(machine["Properties"]["DefinitionString"]))
         found: dict[str, Any] = definition["States"]
         return found

@@ -22,11 +22,13 @@ from cdk_sagemaker_pytorch import (
     Networking,
     OutputData,
     Processing,
+    PyTorchDeployment,
     PyTorchEndpoint,
     PyTorchImage,
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    SampleRequest,
     ServingContainer,
     SourceCode,
     TrainingInput,
@@ -60,6 +62,13 @@ def pipeline(stack: Stack, **options: Any) -> PyTorchPipeline:
     return PyTorchPipeline(stack, "Pipeline", **{"training_job": job(stack), **options})
 
 
+def deployment(stack: Stack, **options: Any) -> PyTorchDeployment:
+    bucket = s3.Bucket.from_bucket_name(stack, "Models", "models")
+    return PyTorchDeployment(
+        stack, "Deployment", **{"framework_version": "2.13", "model_data_bucket": bucket, **options}
+    )
+
+
 def packager(stack: Stack, **options: Any) -> ModelPackager:
     return ModelPackager(stack, "Packager", **options)
 
@@ -68,6 +77,7 @@ CONSTRUCTS: dict[Make, type] = {
     job: PyTorchTrainingJob,
     model: PyTorchModel,
     endpoint: PyTorchEndpoint,
+    deployment: PyTorchDeployment,
     pipeline: PyTorchPipeline,
     packager: ModelPackager,
 }
@@ -108,6 +118,14 @@ def test_a_parameter(app: App, make: Make, parameter: str) -> None:
 )
 def test_a_field_of_a_group(app: App, make: Make, parameter: str, group: type, field: str) -> None:
     ends_well_or_in_our_words(app, make, lambda value: {parameter: group(**{field: value})})
+
+
+@pytest.mark.parametrize("field", [each.name for each in fields(SampleRequest)])
+def test_a_field_of_a_sample_request(app: App, field: str) -> None:
+    def options(value: Any) -> dict[str, Any]:
+        return {"sample_request": SampleRequest(**{"body": [[0.5]], field: value})}
+
+    ends_well_or_in_our_words(app, deployment, options)
 
 
 @pytest.mark.parametrize("field", [each.name for each in fields(TrainingInput)])

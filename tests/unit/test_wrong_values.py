@@ -1,5 +1,6 @@
 """What the API would refuse, and what people bring from elsewhere, is refused at synth in words that help."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,12 @@ from cdk_sagemaker_pytorch import (
     ModelData,
     Networking,
     OutputData,
+    PyTorchDeployment,
     PyTorchEndpoint,
     PyTorchModel,
     PyTorchPipeline,
     PyTorchTrainingJob,
+    SampleRequest,
     ServingContainer,
     SourceCode,
     TrainingInput,
@@ -49,6 +52,12 @@ def endpoint(stack: Stack, **options: Any) -> PyTorchEndpoint:
 def pipeline(stack: Stack, **options: Any) -> PyTorchPipeline:
     training_job = options.pop("training_job") if "training_job" in options else job(stack)
     return PyTorchPipeline(stack, "Pipeline", training_job=training_job, **options)
+
+
+def deployment(stack: Stack, **options: Any) -> PyTorchDeployment:
+    bucket = s3.Bucket.from_bucket_name(stack, "Models", "models")
+    defaults = {"framework_version": "2.13", "model_data_bucket": bucket}
+    return PyTorchDeployment(stack, "Deployment", **{**defaults, **options})
 
 
 Make = Callable[..., Any]
@@ -226,6 +235,13 @@ OUT_OF_LIMITS: list[tuple[Make, dict[str, Any], str]] = [
         "endpoint_name must be up to 63 lower-case letters, digits and dashes, got Digits",
     ),
     (
+        deployment,
+        {"sample_request": "x" * 100_000},
+        "sample_request must be at most 100000 bytes, got 100002",
+    ),
+    (deployment, {"retain_versions": -1}, "retain_versions must be at least 0, got -1"),
+    (deployment, {"timeout": Duration.seconds(59)}, "timeout in seconds must be from 60 to 86400, got 59"),
+    (
         pipeline,
         {"instances": Instances(startup_timeout=Duration.seconds(5))},
         "instances.startup_timeout in seconds must be from 60 to 3600, got 5",
@@ -402,17 +418,45 @@ WRONG_TYPES: list[tuple[Make, dict[str, Any], str]] = [
     ),
     (
         pipeline,
-        {"sample_request": b"1,2"},
+        {"sample_request": {1, 2}},
         (
             "sample_request must be text, a number, True, False, None, a list or a dictionary,"
-            " got b'1,2' (bytes)"
+            " got {1, 2} (set)"
         ),
     ),
+    (
+        deployment,
+        {"sample_request": SampleRequest(body=[[1, 2]], content_type="text/csv")},
+        "sample_request must be text or bytes for text/csv, got [[1, 2]] (list)",
+    ),
+    (
+        deployment,
+        {"timeout": 3600},
+        "timeout must be a Duration, got 3600 (int): write Duration.seconds(3600)",
+    ),
+    (
+        deployment,
+        {"removal_policy": "RETAIN"},
+        "removal_policy must be a RemovalPolicy such as RemovalPolicy.RETAIN, got 'RETAIN' (str)",
+    ),
+    (
+        deployment,
+        {"model_data_bucket": URI},
+        (
+            "model_data_bucket must be an s3.IBucket such as s3.Bucket.from_bucket_name(scope, id, name),"
+            " got 's3://my-bucket/train/' (str)"
+        ),
+    ),
+    (deployment, {"training_job": "job-1"}, "training_job must be a PyTorchTrainingJob, got 'job-1' (str)"),
     (pipeline, {"retain_versions": "1"}, "retain_versions must be a whole number, got '1' (str): write 1"),
     (pipeline, {"training_job": "job-1"}, "training_job must be a PyTorchTrainingJob, got 'job-1' (str)"),
     (endpoint, {"model": "model-1"}, "model must be a PyTorchModel, got 'model-1' (str)"),
     (model, {"model_data": URI}, "model_data must be a ModelData, got 's3://my-bucket/train/' (str)"),
-    (pipeline, {"packager": "mine"}, "packager must be a ModelPackager, got 'mine' (str)"),
+    (
+        pipeline,
+        {"packager": "mine"},
+        "packager must be a ModelPackager, or \"own\" for a new one, got 'mine' (str)",
+    ),
 ]
 
 
@@ -423,7 +467,7 @@ def test_fails_with_words_that_help(stack: Stack, make: Make, options: dict[str,
     assert list(raised.value.problems) == [problem]
 
 
-@pytest.mark.parametrize("make", [job, endpoint, pipeline])
+@pytest.mark.parametrize("make", [job, endpoint, deployment, pipeline])
 def test_fails_when_hardware_encrypts_the_storage_already(stack: Stack, make: Make) -> None:
     key = kms.Key(stack, "Key")
     options: dict[str, Any] = {"instances": Instances(volume_key=key)}
@@ -568,7 +612,7 @@ TEMPLATE = "{% if x %}a{% endif %}"
 
 
 def test_text_that_looks_like_jsonata_is_never_evaluated(
-    stack: Stack, states: Callable[[], dict[str, Any]]
+    stack: Stack, states: Callable[..., dict[str, Any]]
 ) -> None:
     training = job(
         stack,
@@ -583,11 +627,13 @@ def test_text_that_looks_like_jsonata_is_never_evaluated(
     pipeline(
         stack, training_job=training, environment={"PROMPT": TEMPLATE}, sample_request=[{"text": TEMPLATE}]
     )
-    found = states()
     literal = '{% "{% if x %}a{% endif %}" %}'
-    train = found["Train"]["Arguments"]
+    train = states("Pipeline")["Train"]["Arguments"]
     assert train["Environment"] == {"PROMPT": literal}
     assert train["AlgorithmSpecification"]["MetricDefinitions"][0]["Regex"] == '{% "{% (.*) %}" %}'
     assert '"ContentType": "{% if x %}a{% endif %}"' in train["InputDataConfig"]
-    assert found["Create model"]["Arguments"]["PrimaryContainer"]["Environment"]["PROMPT"] == literal
-    assert found["Send sample request"]["Arguments"]["Body"] == [{"text": literal}]
+    found = states("PyTorchEndpoint")
+    requests = found["Bring into service"]["Arguments"]["Payload"]["requests"]
+    assert requests["CreateModel"]["PrimaryContainer"]["Environment"]["PROMPT"] == literal
+    sample = found["Send sample request"]["Arguments"]["Payload"]["sample"]
+    assert json.loads(base64.b64decode(sample["body"])) == [{"text": TEMPLATE}]

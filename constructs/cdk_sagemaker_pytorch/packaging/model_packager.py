@@ -1,6 +1,6 @@
 """The Lambda function that puts inference code into model.tar.gz, and the job that does it for large ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsii
@@ -21,7 +21,7 @@ from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.lambda_bundling import bundled_asset, bundled_function
 
 from .packaging_states import PackagingJob, PackagingStates
-from .settings import PackagerOptions, Processing
+from .settings import OWN_PACKAGER, PackagerOptions, Processing
 
 __all__ = ["ModelPackager"]
 
@@ -152,14 +152,23 @@ class ModelPackager(Construct):
             encryption_key.grant_encrypt_decrypt(self.role)
 
     @classmethod
-    def of(cls, scope: Construct) -> "ModelPackager":
-        """Get the stack's own packager, made when it is first asked for.
+    def of(cls, scope: Construct, given: "ModelPackager | str | None" = None) -> "ModelPackager":
+        """Get a packager: by default the stack's own, made when it is first asked for.
+
+        The stack's packager reads the models and the code of all that use it. What must be kept apart gets
+        another one: ``packager="own"``.
 
         Parameters
         ----------
         scope : Construct
             Any construct of the stack.
+        given : ModelPackager or str, optional
+            What a user gave: a packager, or ``"own"`` for a new one below `scope`. Defaults to the stack's.
         """
+        if isinstance(given, ModelPackager):
+            return given
+        if given == OWN_PACKAGER:
+            return cls(scope, "Packager")
         stack = Stack.of(scope)
         existing = stack.node.try_find_child(_SINGLETON_ID)
         return existing if isinstance(existing, ModelPackager) else cls(stack, _SINGLETON_ID)
@@ -222,7 +231,7 @@ class ModelPackager(Construct):
         event: Mapping[str, str],
         job_name: str,
         job_name_prefix: str,
-        model_arns: str | None,
+        model_arns: Sequence[str] | None,
         submit_directory: str,
     ) -> PackagingStates:
         """Make the states that package a model; see `PackagingStates`.
@@ -237,8 +246,8 @@ class ModelPackager(Construct):
             JSONata expression of a processing job's name.
         job_name_prefix : str
             What it begins with.
-        model_arns : str or None
-            ARN pattern of the models that the state machine may ask for their size; None for uncompressed
+        model_arns : sequence of str or None
+            ARN patterns of the models that the state machine may ask for their size; None for uncompressed
             ones.
         submit_directory : str
             JSONata expression of where the code lies after packaging.

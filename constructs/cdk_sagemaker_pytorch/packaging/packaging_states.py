@@ -1,6 +1,6 @@
 """The states that package a model: by the function, or by a processing job where it is too large for that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Size, Stack
@@ -115,7 +115,9 @@ class PackagingStates(Fragment):
     The model's size in S3 decides. A function that runs out of time all the same is followed by a processing
     job too.
 
-    The states set ``$packaged`` to ``{"model_data_url", "submit_directory"}``.
+    The states set ``$packaged`` to ``{"model_data_url", "submit_directory"}``. After a failure the state
+    `failed` has the output ``{"Error", "Cause"}``, and goes on to what the user of the states gives it as the
+    next.
 
     Parameters
     ----------
@@ -133,8 +135,8 @@ class PackagingStates(Fragment):
         What that begins with, for the permission.
     event : Mapping of str to str
         The packager's event: texts, or JSONata made by `jsonata.evaluate` that reads variables only.
-    model_arns : str or None
-        ARN pattern of the models that the state machine may ask S3 for the size of; None where they have
+    model_arns : sequence of str or None
+        ARN patterns of the models that the state machine may ask S3 for the size of; None where they have
         none, for they are uncompressed.
     submit_directory : str
         JSONata expression of where the code lies after packaging.
@@ -151,7 +153,7 @@ class PackagingStates(Fragment):
         job_name: str,
         job_name_prefix: str,
         event: Mapping[str, str],
-        model_arns: str | None,
+        model_arns: Sequence[str] | None,
         submit_directory: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -185,27 +187,35 @@ class PackagingStates(Fragment):
             output={},
             statements=job_statements(self, kind="Processing", name_prefix=job_name_prefix, role=job.role),
         )
-        failed = sfn.Fail.jsonata(
-            self,
-            "Packaging failed",
-            error="PackagingJobFailed",
-            cause=jsonata.evaluate(
-                "$contains($states.input.Cause, '\"ProcessingJobStatus\"')"
-                " ? ($job := $parse($states.input.Cause);"
-                " ($exists($job.ExitMessage) ? $job.ExitMessage : $job.FailureReason)"
-                " & '; logs: /aws/sagemaker/ProcessingJobs, stream ' & $job.ProcessingJobName)"
-                " : $states.input.Cause"
-            ),
-        )
-        large.add_catch(failed, errors=["States.TaskFailed"])
+        self.failed = self._failed()
+        large.add_catch(self.failed, errors=["States.ALL"])
         package.add_catch(large, errors=["DeadlineError"])
+        package.add_catch(self.failed, errors=["States.ALL"])
         self._start = package
         if model_arns is not None:
             self._start = self._size_states(event["model_data"], model_arns, function_limit, package, large)
         self._ends = [package, large]
 
+    def _failed(self) -> sfn.Pass:
+        return sfn.Pass.jsonata(
+            self,
+            "Packaging failed",
+            outputs=jsonata.evaluate(
+                "$contains($states.input.Cause, '\"ProcessingJobStatus\"')"
+                " ? ($job := $parse($states.input.Cause); {'Error': 'PackagingJobFailed', 'Cause':"
+                " ($exists($job.ExitMessage) ? $job.ExitMessage : $job.FailureReason)"
+                " & '; logs: /aws/sagemaker/ProcessingJobs, stream ' & $job.ProcessingJobName})"
+                " : $states.input"
+            ),
+        )
+
     def _size_states(
-        self, model_data: str, model_arns: str, function_limit: Size, package: sfn.State, large: sfn.State
+        self,
+        model_data: str,
+        model_arns: Sequence[str],
+        function_limit: Size,
+        package: sfn.State,
+        large: sfn.State,
     ) -> sfn.State:
         path = f"$substringAfter({jsonata.expression(model_data)}, 's3://')"
         size = TaskState(
@@ -217,7 +227,7 @@ class PackagingStates(Fragment):
                 "Key": jsonata.evaluate(f"$substringAfter({path}, '/')"),
             },
             output={"bytes": jsonata.evaluate("$states.result.ContentLength")},
-            statements=[iam.PolicyStatement(actions=["s3:GetObject"], resources=[model_arns])],
+            statements=[iam.PolicyStatement(actions=["s3:GetObject"], resources=list(model_arns))],
         )
         # The packager says better than S3 what is wrong with a model that cannot be read.
         size.add_catch(package, errors=["States.ALL"])

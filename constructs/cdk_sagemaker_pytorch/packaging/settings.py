@@ -1,6 +1,7 @@
 """What packaging is given: the function's size, and the job that takes what is too large for it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_kms as kms
@@ -18,15 +19,32 @@ from cdk_sagemaker_pytorch.common.options import (
     Whole,
     option,
 )
+from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 
-__all__ = ["PackagerOptions", "Processing"]
+__all__ = ["OWN_PACKAGER", "PackagerKind", "PackagerOptions", "Processing"]
+
+OWN_PACKAGER = "own"
+"""In place of a packager: a new one that nothing else uses."""
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _MEMORY_MB = (128, 10_240)
 _LONGEST_TIMEOUT_SECONDS = 15 * 60
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
 _PROCESSING_SECONDS = (60, 7 * 24 * 3600)
+
+
+@dataclass(frozen=True)
+class PackagerKind(Resource):
+    """A `ModelPackager`, or the word for a new one."""
+
+    attribute: str = "package_states"
+    wanted: str = f'a ModelPackager, or "{OWN_PACKAGER}" for a new one'
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is neither."""
+        if value != OWN_PACKAGER:
+            super().check(problems, name, value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,8 +62,9 @@ class PyTorchModel(Construct):
         Container image. Defaults to AWS's inference image of `framework_version`, with its newest Python.
     artifacts_bucket : s3.IBucket, optional
         Where the packaged model goes. Defaults to a new `ArtifactsBucket`, if one is needed.
-    packager : ModelPackager, optional
-        Packages the model, if that is needed. Defaults to the stack's own.
+    packager : ModelPackager or str, optional
+        Packages the model, if that is needed; ``"own"`` makes one that nothing else uses. Defaults to the
+        stack's, which reads what all its users deploy.
     role : iam.IRole, optional
         Role of the container. Defaults to a new one, which may read the model.
 
@@ -89,7 +90,7 @@ class PyTorchModel(Construct):
         networking: Networking | None = None,
         image: PyTorchImage | None = None,
         artifacts_bucket: s3.IBucket | None = None,
-        packager: ModelPackager | None = None,
+        packager: ModelPackager | str | None = None,
         role: iam.IRole | None = None,
     ) -> None:
         problems = Problems("PyTorchModel")
@@ -159,18 +160,19 @@ class PyTorchModel(Construct):
         model_data: ModelData,
         archive: SourceArchive | None,
         artifacts_bucket: s3.IBucket | None,
-        packager: ModelPackager | None,
+        packager: ModelPackager | str | None,
     ) -> PackagedModel:
         """Bring model data and code together, or leave model data without code where they lie."""
         location = model_data.bind(self)
-        self._uses = [self.role, location.bucket, artifacts_bucket, packager]
+        given = packager if isinstance(packager, ModelPackager) else None
+        self._uses = [self.role, location.bucket, artifacts_bucket, given]
         # Hosting asks for archives that end in .tar.gz.
         is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
         if archive is None and location.s3_uri is not None and is_hosted:
             location.grant_read(self.role)
             return PackagedModel(location.s3_uri, CODE_DIRECTORY)
         fields = {"framework_version": self.framework_version.full}
-        packager = packager or ModelPackager.of(self)
+        packager = ModelPackager.of(self, packager)
         if archive is not None:
             archive.grant_read(packager)
             fields |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}

@@ -25,6 +25,7 @@ from cdk_sagemaker_pytorch.common.options import (
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import ModelServer
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
+from cdk_sagemaker_pytorch.packaging.settings import PackagerKind
 
 __all__ = ["Instances", "ModelOptions", "ServingContainer", "model_data_members"]
 
@@ -42,7 +43,7 @@ class ModelOptions(Options):
     entry_point: str = option(Text(), "inference.py")
     instance_type: str = option(InstanceType(shape="ProductionVariantInstanceType"), "ml.m5.large")
     artifacts_bucket: s3.IBucket | None = option(Resource(attribute="bucket_arn", wanted=BUCKET))
-    packager: ModelPackager | None = option(Resource(attribute="package_states", wanted="a ModelPackager"))
+    packager: ModelPackager | str | None = option(PackagerKind())
     role: iam.IRole | None = option(Resource(attribute="role_arn", wanted=ROLE))
 
 

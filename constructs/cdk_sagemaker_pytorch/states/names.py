@@ -5,7 +5,14 @@ import hashlib
 from aws_cdk import Names
 from constructs import Construct
 
-__all__ = ["ENTRY_SUFFIX", "RUN_PATTERN", "RUN_SUFFIX", "name_prefix", "version_prefix"]
+__all__ = [
+    "ENTRY_SUFFIX",
+    "RUN_PATTERN",
+    "RUN_SUFFIX",
+    "RUN_SUFFIX_PATTERN",
+    "name_prefix",
+    "version_prefix",
+]
 
 # SageMaker allows 63 characters: prefix, dash, 14 digits, dash, 8 hex digits.
 _LONGEST_PREFIX = 63 - 24
@@ -31,6 +38,9 @@ The retries of one entry share it, so that the call whose answer was lost is not
 
 RUN_PATTERN = f"{'?' * 14}-{'?' * 8}"
 """What `RUN_SUFFIX` looks like, for the resources of IAM policies."""
+
+RUN_SUFFIX_PATTERN = "[0-9]{14}-[0-9a-f]{8}"
+"""The same as a regular expression."""
 
 
 def name_prefix(scope: Construct) -> str:

@@ -71,6 +71,19 @@ _JOB_RETRY: Final = (
         **_BACKOFF,
     },
 )
+# Starting again under the same name is the same execution. Not one that failed, which is States.TaskFailed.
+_EXECUTION_RETRY: Final = (
+    {
+        "ErrorEquals": [
+            "StepFunctions.AWSStepFunctionsException",
+            "StepFunctions.ExecutionLimitExceededException",
+            "StepFunctions.SdkClientException",
+            "StepFunctions.ThrottlingException",
+            "ThrottlingException",
+        ],
+        **_BACKOFF,
+    },
+)
 
 
 class TaskState(sfn.CustomState):
@@ -176,4 +189,6 @@ def _retry(resource: str) -> Sequence[Mapping[str, Any]]:
     integration = resource.rpartition(":::")[2]
     if integration.startswith("aws-sdk:"):
         return _CALL_RETRY
+    if integration.startswith("states:"):
+        return _EXECUTION_RETRY
     return _FUNCTION_RETRY if integration.startswith("lambda:") else _JOB_RETRY

@@ -45,7 +45,7 @@ def packaging(stack: Stack, run: Run) -> Callable[..., ModelPackager]:
                 event=event,
                 job_name="$version",
                 job_name_prefix="stack-pipeline",
-                model_arns="arn:aws:s3:::jobs/training/*" if compressed else None,
+                model_arns=["arn:aws:s3:::jobs/training/*"] if compressed else None,
                 submit_directory="'/opt/ml/model/code'",
             )
         )
@@ -96,7 +96,7 @@ def test_a_function_that_runs_out_of_time_is_followed_by_a_job(
 ) -> None:
     packaging()
     found = states()["Package model"]
-    assert found["Catch"] == [{"ErrorEquals": ["DeadlineError"], "Next": "Package large model"}]
+    assert found["Catch"][0] == {"ErrorEquals": ["DeadlineError"], "Next": "Package large model"}
     assert found["Arguments"]["Payload"] == EVENT
     assert "Lambda.TooManyRequestsException" in found["Retry"][0]["ErrorEquals"]
 
@@ -208,9 +208,37 @@ def test_a_job_that_fails_says_why(
 ) -> None:
     packaging()
     failed = states()["Packaging failed"]
-    assert failed["Error"] == "PackagingJobFailed"
-    assert evaluate(failed["Cause"], {"Cause": json.dumps(job, separators=(",", ":"))}) == cause
-    assert evaluate(failed["Cause"], {"Cause": "AccessDenied"}) == "AccessDenied"
+    given = {"Error": "States.TaskFailed", "Cause": json.dumps(job, separators=(",", ":"))}
+    assert evaluate(failed["Output"], given) == {"Error": "PackagingJobFailed", "Cause": cause}
+
+
+def test_any_other_failure_is_handed_on_as_it_is(packaging: Callable[..., Any], states: States) -> None:
+    packaging()
+    given = {"Error": "NotGzipError", "Cause": "AccessDenied"}
+    assert evaluate(states()["Packaging failed"]["Output"], given) == given
+
+
+@pytest.mark.parametrize("name", ["Package model", "Package large model"])
+def test_whatever_fails_leads_to_one_state(packaging: Callable[..., Any], states: States, name: str) -> None:
+    packaging()
+    found = states()
+    assert found[name]["Catch"][-1] == {"ErrorEquals": ["States.ALL"], "Next": "Packaging failed"}
+    assert found["Packaging failed"]["End"] is True
+
+
+def test_what_comes_after_a_failure_is_the_users_choice(stack: Stack, run: Run, states: States) -> None:
+    packaging = ModelPackager(stack, "Packager").package_states(
+        stack,
+        "Packaging",
+        event=EVENT,
+        job_name="$version",
+        job_name_prefix="stack-pipeline",
+        model_arns=None,
+        submit_directory="'/opt/ml/model/code'",
+    )
+    packaging.failed.next(sfn.Fail.jsonata(stack, "Sorry"))
+    run(packaging)
+    assert states()["Packaging failed"]["Next"] == "Sorry"
 
 
 def test_a_packager_of_models_alone_has_no_job(stack: Stack) -> None:

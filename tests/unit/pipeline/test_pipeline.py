@@ -1,14 +1,16 @@
+"""The state machine of a pipeline: it trains, and hands the model to its deployment."""
+
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import Duration, RemovalPolicy, Size, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match, Template
-from constructs import Construct
 
 from cdk_sagemaker_pytorch import (
     ConfigurationError,
@@ -21,15 +23,23 @@ from cdk_sagemaker_pytorch import (
     ServingContainer,
     SourceCode,
 )
-from cdk_sagemaker_pytorch.local.step_functions import jsonata as interpreter
-from cdk_sagemaker_pytorch.states.names import version_prefix
+from cdk_sagemaker_pytorch.local.step_functions import jsonata
 
-States = Callable[[], dict[str, Any]]
+States = Callable[..., dict[str, Any]]
 Statements = Callable[[str], list[dict[str, Any]]]
+MakePipeline = Callable[..., PyTorchPipeline]
+
+EXECUTION = {
+    "Id": "arn:aws:states:us-east-1:123456789012:execution:Pipeline:run-1",
+    "Name": "run-1",
+    "StartTime": "2026-01-31T12:00:00.123Z",
+    "RedriveCount": 0,
+}
+TRAINING = {"training_job_name": "job-1", "metrics": {"loss": 0.1}, "model_data": "s3://jobs/model.tar.gz"}
 
 
 @pytest.fixture
-def make_pipeline(stack: Stack, inference_code: SourceCode) -> Callable[..., PyTorchPipeline]:
+def make_pipeline(stack: Stack, inference_code: SourceCode) -> MakePipeline:
     def make(training_version: str = "2.13", **options: Any) -> PyTorchPipeline:
         job = PyTorchTrainingJob(stack, "Training", framework_version=training_version)
         return PyTorchPipeline(
@@ -39,368 +49,401 @@ def make_pipeline(stack: Stack, inference_code: SourceCode) -> Callable[..., PyT
     return make
 
 
-MakePipeline = Callable[..., PyTorchPipeline]
+def evaluate(
+    text: str, state_input: Any = None, *, context: dict[str, Any] | None = None, **variables: Any
+) -> Any:
+    """The value of a string of the state machine."""
+    state = {"EnteredTime": "2026-01-31T12:30:00.000Z"}
+    states = {
+        "input": state_input,
+        "context": {"Execution": EXECUTION, "State": state, **(context or {})},
+        "result": variables.pop("result", None),
+    }
+    return jsonata.evaluate(text.removeprefix("{%").removesuffix("%}"), {"states": states, **variables})
 
 
-def variant(found: dict[str, Any]) -> dict[str, Any]:
-    (only,) = found["Create endpoint configuration"]["Arguments"]["ProductionVariants"]
-    assert isinstance(only, dict)
-    return only
+# The way of an execution
 
 
-def test_an_execution_trains_packages_deploys_and_verifies(
-    make_pipeline: MakePipeline, states: States
-) -> None:
+def test_an_execution_trains_and_deploys(make_pipeline: MakePipeline, states: States) -> None:
     make_pipeline()
-    found = states()
-    assert found["Train"]["Next"] == found["Attached"]["Next"] == "Name version"
-    assert found["Name version"]["Next"] == "Ask for model size"
-    assert found["Package model"]["Next"] == found["Package large model"]["Next"] == "Create model"
-    assert found["Create model"]["Next"] == "Create endpoint configuration"
-    assert found["Create endpoint configuration"]["Next"] == "Look at endpoint"
-    assert found["Create endpoint"]["Next"] == "Wait for endpoint"
-    assert found["Update endpoint"]["Next"] == "Wait for endpoint"
-    assert found["Wait for endpoint"]["Next"] == "Look at endpoint"
-    assert found["In service?"]["Choices"][0]["Next"] == "Mark endpoint"
-    assert found["Mark endpoint"]["Next"] == "Remove superseded versions"
-    assert found["Remove superseded versions"]["Next"] == "Deployed"
+    found = states("Pipeline")
+    assert found["Train"]["Next"] == found["Attached"]["Next"] == "Trained"
+    assert found["Trained"]["Next"] == "Deploy"
+    assert found["Deploy"]["Next"] == "Deployed"
     assert found["Deployed"]["End"] is True
 
 
-def test_its_output_names_everything_that_was_made(make_pipeline: MakePipeline, states: States) -> None:
+def test_it_starts_its_deployment_and_waits_for_it(make_pipeline: MakePipeline, states: States) -> None:
     make_pipeline()
-    assert set(states()["Deployed"]["Output"]) == {
-        "training_job_name",
-        "metrics",
-        "model_name",
-        "model_data_url",
-        "endpoint_name",
-        "endpoint_config_name",
-        "warnings",
-    }
+    deploy = states("Pipeline")["Deploy"]
+    assert deploy["Resource"].endswith(":states:::states:startExecution.sync:2")
+    assert re.match(r"\$\{PyTorchEndpoint\w+Machine\w+\}$", deploy["Arguments"]["StateMachineArn"])
 
 
-def test_the_packager_gets_its_event(make_pipeline: MakePipeline, states: States) -> None:
-    make_pipeline(training_version="2.6", framework_version="2.6")
-    payload = states()["Package model"]["Arguments"]["Payload"]
-    assert payload["model_data"] == "{% $training.model_data %}"
-    assert payload["framework_version"] == "2.6.0"
-    assert payload["entry_point"] == "inference.py"
-    assert payload["source_code"].startswith("s3://")
-    assert payload["output"].endswith("& '/model.tar.gz' %}")
-
-
-def test_the_code_of_old_versions_lies_beside_the_model(make_pipeline: MakePipeline, states: States) -> None:
-    make_pipeline(framework_version="1.1")
-    packaged = states()["Package large model"]["Assign"]["packaged"]
-    assert packaged["submit_directory"].endswith("& $version & '/sourcedir.tar.gz' %}")
-
-
-def test_an_uncompressed_model_stays_so(
-    stack: Stack, inference_code: SourceCode, states: States, statements: Statements
-) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
-    PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)
-    found = states()
-    assert found["Train"]["Arguments"]["OutputDataConfig"]["CompressionType"] == "NONE"
-    assert found["Name version"]["Next"] == "Package model"
-    assert found["Package model"]["Arguments"]["Payload"]["output"].endswith("& '/model/' %}")
-    primary = found["Create model"]["Arguments"]["PrimaryContainer"]
-    assert "ModelDataUrl" not in primary
-    assert primary["ModelDataSource"]["S3DataSource"] == {
-        "S3Uri": "{% $packaged.model_data_url %}",
-        "S3DataType": "S3Prefix",
-        "CompressionType": "None",
-    }
-    # The container lists what lies below the prefix.
-    assert any("s3:List*" in s["Action"] for s in statements("PyTorchEndpoint"))
-
-
-def test_a_key_of_the_packager_reaches_the_model(
-    make_pipeline: MakePipeline, stack: Stack, states: States, statements: Statements
-) -> None:
-    packager = ModelPackager(stack, "Packager", encryption_key=kms.Key(stack, "Key"))
-    make_pipeline(packager=packager)
-    assert states()["Package model"]["Arguments"]["Payload"]["kms_key_id"].startswith("${Key")
-    assert any("kms:Decrypt" in s["Action"] for s in statements("PyTorchEndpoint"))
-
-
-def test_fails_when_an_uncompressed_model_is_for_an_old_version(
-    stack: Stack, inference_code: SourceCode
-) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
-    with pytest.raises(ConfigurationError, match="training_job must compress its output for framework_ver"):
-        PyTorchPipeline(
-            stack, "Pipeline", training_job=job, source_code=inference_code, framework_version="1.1"
-        )
-
-
-def test_no_role_has_a_managed_policy(make_pipeline: MakePipeline, stack: Stack) -> None:
-    make_pipeline()
-    roles = Template.from_stack(stack).find_resources("AWS::IAM::Role")
-    assert len(roles) == 5
-    assert not any("ManagedPolicyArns" in role["Properties"] for role in roles.values())
-
-
-def test_a_version_that_nothing_serves_yet_is_removed_when_a_call_fails(
+def test_the_deployment_gets_the_model_and_when_the_run_began(
     make_pipeline: MakePipeline, states: States
 ) -> None:
     make_pipeline()
-    found = states()
-    for name in ("Create model", "Create endpoint configuration"):
-        assert found[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "Next": "Deployment failed"}]
-    assert found["Deployment failed"]["Next"] == "Remove version"
-    assert found["Remove version"]["Next"] == "Not deployed"
-    assert found["Not deployed"]["Cause"] == "{% $failure.Cause %}"
-
-
-def test_what_came_of_a_failed_change_is_seen_at_the_endpoint(
-    make_pipeline: MakePipeline, states: States
-) -> None:
-    make_pipeline()
-    found = states()
-    for name in ("Create endpoint", "Update endpoint", "Delete failed endpoint", "Delete rejected endpoint"):
-        (catcher,) = found[name]["Catch"]
-        assert catcher["ErrorEquals"] == ["States.ALL"]
-        assert catcher["Next"] == "Wait for endpoint"
-
-
-def test_every_call_is_tried_again_with_growing_intervals_and_jitter(
-    make_pipeline: MakePipeline, states: States
-) -> None:
-    make_pipeline(sample_request=[[1]])
-    tasks = {name: state for name, state in states().items() if state["Type"] == "Task"}
-    # An endpoint that does not exist is an error like any other: looking is repeated by the states.
-    assert "Retry" not in tasks.pop("Look at endpoint")
-    for name, task in tasks.items():
-        last = task["Retry"][-1]
-        assert last["BackoffRate"] > 1, name
-        assert last["JitterStrategy"] == "FULL", name
-        assert last["MaxAttempts"] == 5, name
-
-
-def test_a_job_that_failed_is_not_paid_for_again(make_pipeline: MakePipeline, states: States) -> None:
-    make_pipeline()
-    found = states()
-    for name in ("Train", "Package large model"):
-        names = [error for retrier in found[name]["Retry"] for error in retrier["ErrorEquals"]]
-        assert "SageMaker.AmazonSageMakerException" in names
-        assert not {"States.ALL", "States.TaskFailed"} & set(names)
-
-
-def test_defaults(make_pipeline: MakePipeline, states: States) -> None:
-    pipeline = make_pipeline()
-    found = states()
-    assert variant(found) == {
-        "VariantName": "AllTraffic",
-        "ModelName": "{% $version %}",
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-        "InitialVariantWeight": 1,
+    arguments = states("Pipeline")["Deploy"]["Arguments"]["Input"]
+    assert {name: evaluate(text, training=TRAINING) for name, text in arguments.items()} == {
+        "model_data": "s3://jobs/model.tar.gz",
+        "requested_at": "2026-01-31T12:00:00.123Z",
+        "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": EXECUTION["Id"],
     }
-    assert pipeline.endpoint_name == pipeline.version_prefix
-    assert pipeline.endpoint_name == pipeline.endpoint_name.lower()
-    assert found["Wait for endpoint"]["Seconds"] == "{% $min([15, 1 + $floor($waits / 3)]) %}"
-    assert "Send sample request" not in found
-    prune = found["Remove superseded versions"]["Arguments"]["Payload"]
-    assert prune["retain"] == 1
+
+
+def test_the_deployment_understands_what_it_gets(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    arguments = states("Pipeline")["Deploy"]["Arguments"]["Input"]
+    given = {name: evaluate(text, training=TRAINING) for name, text in arguments.items()}
+    (understood,) = states("PyTorchEndpoint")["Input understood?"]["Choices"]
+    assert evaluate(understood["Condition"], given) is True
+
+
+@pytest.mark.parametrize("execution_name", ["run-1", "x" * 80])
+def test_each_entry_starts_another_execution(
+    make_pipeline: MakePipeline, states: States, execution_name: str
+) -> None:
+    """In a Map, in a loop and after a redrive; while the retries of one entry start one."""
+    make_pipeline()
+    name = states("Pipeline")["Deploy"]["Arguments"]["Name"]
+
+    def named(entered: str, redrives: int = 0, index: int | None = None) -> Any:
+        execution = {**EXECUTION, "Name": execution_name, "RedriveCount": redrives}
+        context: dict[str, Any] = {"Execution": execution, "State": {"EnteredTime": entered}}
+        if index is not None:
+            context["Map"] = {"Item": {"Index": index}}
+        return evaluate(name, context=context)
+
+    names = [named("12:00"), named("12:01"), named("12:00", 1), named("12:00", 0, 0), named("12:00", 0, 1)]
+    assert len(set(names)) == 5
+    assert named("12:00") == names[0]
+    assert all(len(each) <= 80 and each.startswith(execution_name[:56]) for each in names)
+
+
+def test_its_output_is_the_deployments_with_the_training_job(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    make_pipeline()
+    found = states("Pipeline")
+    assert found["Trained"]["Assign"] == {"training": "{% $states.input %}"}
+    deployed = {"outcome": "deployed", "model_name": "v-1", "warnings": []}
+    assert evaluate(found["Deploy"]["Output"], result={"Status": "SUCCEEDED", "Output": deployed}) == deployed
+    assert evaluate(found["Deployed"]["Output"], deployed, training=TRAINING) == {
+        "training_job_name": "job-1",
+        "metrics": {"loss": 0.1},
+        **deployed,
+    }
+
+
+def test_a_run_that_was_overtaken_succeeds(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    superseded = {"outcome": "superseded", "model_name": "v-2", "warnings": []}
+    output = evaluate(states("Pipeline")["Deployed"]["Output"], superseded, training=TRAINING)
+    assert output["outcome"] == "superseded"
+
+
+# The input
 
 
 def test_an_input_that_is_not_understood_is_refused_before_anything_starts(
     make_pipeline: MakePipeline, states: States
 ) -> None:
     make_pipeline()
-    first = states()["Input understood?"]
+    found = states("Pipeline")
+    first = found["Input understood?"]
     (understood,) = first["Choices"]
     assert understood["Next"] == "Attach?"
     assert first["Default"] == "Input refused"
-    refused = states()["Input refused"]
+    refused = found["Input refused"]
     assert refused["Error"] == "InputRefused"
-
-    def evaluate(text: str, given: Any) -> Any:
-        states_variable = {"states": {"input": given}}
-        return interpreter.evaluate(text.removeprefix("{%").removesuffix("%}"), states_variable)
-
     wrong = {"hyperparameter": {"epochs": 3}}
     assert evaluate(understood["Condition"], wrong) is False
     assert "unknown hyperparameter" in evaluate(refused["Cause"], wrong)
+
+
+def test_null_counts_as_absent(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    (understood,) = states("Pipeline")["Input understood?"]["Choices"]
     good = {"hyperparameters": {"epochs": 3}, "inputs": None, "Comment": "by hand"}
     assert evaluate(understood["Condition"], good) is True
     assert evaluate(understood["Output"], good) == {"hyperparameters": {"epochs": 3}}
     assert evaluate(understood["Output"], {}) == {}
 
 
-def test_every_option(stack: Stack, make_pipeline: MakePipeline, states: States) -> None:
-    make_pipeline(
+# Failures
+
+
+def child(**changes: Any) -> dict[str, str]:
+    execution = {
+        "ExecutionArn": "arn:aws:states:us-east-1:123456789012:execution:Deployments:run-1-x",
+        "Status": "FAILED",
+        **changes,
+    }
+    return {"Error": "States.TaskFailed", "Cause": json.dumps(execution, separators=(",", ":"))}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "cause"),
+    [
+        (
+            child(Error="SampleRequestFailedError", Cause="got 3"),
+            "SampleRequestFailedError",
+            "got 3; execution: arn:aws:states:us-east-1:123456789012:execution:Deployments:run-1-x",
+        ),
+        (
+            child(Status="ABORTED"),
+            "DeploymentFailed",
+            (
+                "the deployment is ABORTED; execution:"
+                " arn:aws:states:us-east-1:123456789012:execution:Deployments:run-1-x"
+            ),
+        ),
+        (
+            {"Error": "StepFunctions.ExecutionLimitExceededException", "Cause": "too many"},
+            "DeploymentFailed",
+            "too many",
+        ),
+    ],
+)
+def test_a_run_fails_as_its_deployment_did(
+    make_pipeline: MakePipeline, states: States, given: dict[str, str], error: str, cause: str
+) -> None:
+    make_pipeline()
+    found = states("Pipeline")
+    (catch,) = found["Deploy"]["Catch"]
+    assert catch["Next"] == "Not deployed"
+    assert evaluate(found["Not deployed"]["Error"], given) == error
+    assert evaluate(found["Not deployed"]["Cause"], given) == cause
+
+
+def test_a_deployment_that_failed_is_not_started_again(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    names = [e for retrier in states("Pipeline")["Deploy"]["Retry"] for e in retrier["ErrorEquals"]]
+    assert not {"States.ALL", "States.TaskFailed"} & set(names)
+
+
+def test_a_start_that_step_functions_throttled_is_tried_again(
+    make_pipeline: MakePipeline, states: States
+) -> None:
+    """A training job of hours must not be lost to a throttled call."""
+    make_pipeline()
+    names = [e for retrier in states("Pipeline")["Deploy"]["Retry"] for e in retrier["ErrorEquals"]]
+    assert any(name.startswith("StepFunctions.") for name in names), names
+
+
+def test_a_job_that_failed_is_not_paid_for_again(make_pipeline: MakePipeline, states: States) -> None:
+    make_pipeline()
+    names = [e for retrier in states("Pipeline")["Train"]["Retry"] for e in retrier["ErrorEquals"]]
+    assert "SageMaker.AmazonSageMakerException" in names
+    assert not {"States.ALL", "States.TaskFailed"} & set(names)
+
+
+# The stack
+
+
+def test_executions_are_stopped_before_their_state_machine_goes(
+    stack: Stack, make_pipeline: MakePipeline, statements: Statements
+) -> None:
+    make_pipeline()
+    template = Template.from_stack(stack)
+    (resource,) = template.find_resources("Custom::PyTorchExecutions").values()
+    (machine,) = (
+        name
+        for name in template.find_resources("AWS::StepFunctions::StateMachine")
+        if name.startswith("Pipeline")
+    )
+    assert resource["Properties"]["StateMachine"] == {"Ref": machine}
+    assert machine in resource["DependsOn"]
+    stop = [s for s in statements("PyTorchEndpoint") if "states:StopExecution" in str(s["Action"])]
+    assert any(machine in str(s["Resource"]) for s in stop)
+    # The function may stop them until the custom resource has gone.
+    assert any(name.startswith("PipelineStop") for name in resource["DependsOn"])
+
+
+def test_the_endpoint_goes_with_the_stack(stack: Stack, make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    (resource,) = Template.from_stack(stack).find_resources("Custom::PyTorchEndpoint").values()
+    assert resource["Properties"]["EndpointName"] == pipeline.endpoint_name
+    assert resource["Properties"]["RemovalPolicy"] == "Delete"
+
+
+def test_no_role_has_a_managed_policy(stack: Stack, make_pipeline: MakePipeline) -> None:
+    make_pipeline()
+    roles = Template.from_stack(stack).find_resources("AWS::IAM::Role")
+    assert len(roles) == 6  # of the job and the pipeline, and the four of a deployment
+    assert not any("ManagedPolicyArns" in role["Properties"] for role in roles.values())
+
+
+def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
+    make_pipeline(sample_request=[[1]])
+    on_everything: set[str] = set()
+    for policy in Template.from_stack(stack).find_resources("AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            allowed = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not any(action.endswith(":*") for action in allowed)
+            if statement["Resource"] == "*":
+                on_everything |= set(allowed)
+    # Neither knows resources; PutMetricData is bounded by its namespace.
+    assert on_everything == {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
+
+
+def test_the_pipeline_starts_and_stops_executions_of_its_deployment_alone(
+    make_pipeline: MakePipeline, statements: Statements
+) -> None:
+    make_pipeline()
+    by_action = {str(s["Action"]): s for s in statements("PipelineRole")}
+    assert re.match(r"PyTorchEndpoint\w+Machine", by_action["states:StartExecution"]["Resource"]["Ref"])
+    stop = by_action["['states:DescribeExecution', 'states:StopExecution']"]
+    assert re.search(r":execution:.*PyTorchEndpoint\w+Machine", str(stop["Resource"]))
+    rules = [s["Resource"] for action, s in by_action.items() if "events:PutRule" in action]
+    assert "StepFunctionsGetEventsForStepFunctionsExecutionRule" in str(rules)
+
+
+def test_the_pipeline_itself_changes_no_endpoint(make_pipeline: MakePipeline, statements: Statements) -> None:
+    make_pipeline()
+    assert "Endpoint" not in str([s["Action"] for s in statements("PipelineRole")])
+
+
+# Its deployment
+
+
+def test_the_endpoint_is_named_after_the_pipeline(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    assert re.match(r"stack-?pipeline", pipeline.endpoint_name)
+    assert pipeline.endpoint_name == pipeline.deployment.endpoint_name == pipeline.deployment.version_prefix
+    assert pipeline.endpoint_arn == pipeline.deployment.endpoint_arn
+
+
+def test_every_option_of_the_deployment_can_be_given(
+    stack: Stack, make_pipeline: MakePipeline, states: States
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
+    packager = ModelPackager(stack, "Packager")
+    pipeline = make_pipeline(
         framework_version="2.6",
         instance_type="ml.c7g.large",
         initial_instance_count=2,
-        instances=Instances(
-            variant_name="Blue",
-            startup_timeout=Duration.minutes(5),
-            model_data_download_timeout=Duration.minutes(10),
-            volume_size=Size.gibibytes(50),
-            volume_key=kms.Key(stack, "Key"),
-        ),
+        instances=Instances(variant_name="Blue"),
         endpoint_name="digits",
         environment={"LOG": "1"},
-        container=ServingContainer(model_server_workers=3, response_timeout=Duration.seconds(30)),
+        container=ServingContainer(model_server_workers=3),
+        sample_request=[[1]],
         retain_versions=4,
-        packager=ModelPackager(stack, "Mine", memory_size=512),
+        artifacts_bucket=bucket,
+        timeout=Duration.hours(2),
+        adopt=True,
+        removal_policy=RemovalPolicy.RETAIN,
+        packager=packager,
     )
-    found = states()
-    assert variant(found) == {
-        "VariantName": "Blue",
-        "ModelName": "{% $version %}",
-        "InstanceType": "ml.c7g.large",
-        "InitialInstanceCount": 2,
-        "InitialVariantWeight": 1,
-        "ContainerStartupHealthCheckTimeoutInSeconds": 300,
-        "ModelDataDownloadTimeoutInSeconds": 600,
-        "VolumeSizeInGB": 50,
-    }
-    config = found["Create endpoint configuration"]["Arguments"]
-    assert config["KmsKeyId"] == "${Key961B73FD.Arn}"
-    container = found["Create model"]["Arguments"]["PrimaryContainer"]
-    assert "pytorch-inference-arm64:2.6.0-cpu" in container["Image"]
-    environment = container["Environment"]
-    assert environment["LOG"] == "1"
-    assert environment["SAGEMAKER_MODEL_SERVER_WORKERS"] == "3"
-    assert environment["SAGEMAKER_TS_RESPONSE_TIMEOUT"] == "30"
-    assert environment["SAGEMAKER_SUBMIT_DIRECTORY"] == "{% $packaged.submit_directory %}"
-    for name in ("Create endpoint", "Update endpoint"):
-        assert found[name]["Arguments"]["EndpointName"] == "digits"
-    assert found["Remove superseded versions"]["Arguments"]["Payload"]["retain"] == 4
-    Template.from_stack(stack).has_resource_properties("AWS::Lambda::Function", {"MemorySize": 512})
-
-
-def test_a_sample_request_is_sent_and_its_failure_goes_back(
-    make_pipeline: MakePipeline, states: States
-) -> None:
-    make_pipeline(sample_request=[[1]])
-    found = states()
-    assert found["In service?"]["Choices"][0]["Next"] == "Send sample request"
-    assert found["Send sample request"]["Arguments"] == {
-        "EndpointName": found["Look at endpoint"]["Arguments"]["EndpointName"],
-        "Body": [[1]],
-        "ContentType": "application/json",
-        "Accept": "application/json",
-    }
-    too_long, rejected = found["Send sample request"]["Catch"]
-    assert too_long == {"ErrorEquals": ["States.DataLimitExceeded"], "Next": "Mark endpoint"}
-    assert rejected["Next"] == "Look at endpoint"
-    assert rejected["Assign"] == {
-        "target": "{% $previous %}",
-        "asked": False,
-        "attempts": 0,
-        "failure": "{% $states.errorOutput %}",
-    }
-
-
-def test_an_accelerator_is_attached_and_warned_about(
-    stack: Stack, make_pipeline: MakePipeline, states: States
-) -> None:
-    make_pipeline(training_version="1.5.0", framework_version="1.5.1", accelerator_type="ml.eia2.medium")
-    found = states()
-    assert variant(found)["AcceleratorType"] == "ml.eia2.medium"
-    assert "pytorch-inference-eia" in found["Create model"]["Arguments"]["PrimaryContainer"]["Image"]
-    Annotations.from_stack(stack).has_warning(
-        "/Stack/Pipeline", Match.string_like_regexp("ElasticInference.discontinued")
+    found = states("PyTorchEndpointdigits")
+    requests = found["Bring into service"]["Arguments"]["Payload"]["requests"]
+    (variant,) = requests["CreateEndpointConfig"]["ProductionVariants"]
+    assert (variant["VariantName"], variant["InstanceType"]) == ("Blue", "ml.c7g.large")
+    assert variant["InitialInstanceCount"] == 2
+    environment = requests["CreateModel"]["PrimaryContainer"]["Environment"]
+    assert (environment["LOG"], environment["SAGEMAKER_MODEL_SERVER_WORKERS"]) == ("1", "3")
+    assert "Send sample request" in found
+    assert found["Commit"]["Arguments"]["Payload"]["retain"] == 4
+    assert pipeline.deployment.artifacts_bucket.bucket_name == "mine"
+    assert pipeline.deployment.packager.node.path == packager.node.path
+    Template.from_stack(stack).has_resource_properties(
+        "Custom::PyTorchEndpoint", {"EndpointName": "digits", "Adopt": True, "RemovalPolicy": "Retain"}
     )
 
 
-def test_an_accelerator_beside_a_gpu_is_warned_about(stack: Stack, make_pipeline: MakePipeline) -> None:
+def test_packaged_models_go_into_the_jobs_bucket_where_that_is_the_users(
+    stack: Stack, inference_code: SourceCode
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Mine", "mine")
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=bucket)
+    pipeline = PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)
+    assert pipeline.deployment.artifacts_bucket.bucket_name == "mine"
+
+
+def test_packaged_models_have_a_bucket_of_their_own_by_default(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    artifacts = pipeline.deployment.artifacts_bucket
+    assert artifacts.node.path != pipeline.training_job.output_bucket.node.path
+
+
+def test_an_uncompressed_model_stays_so(stack: Stack, inference_code: SourceCode, states: States) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
+    PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)
+    train = states("Pipeline")["Train"]["Arguments"]
+    assert train["OutputDataConfig"]["CompressionType"] == "NONE"
+    package = states("PyTorchEndpoint")["Package model"]["Arguments"]["Payload"]
+    assert package["output"].endswith("& '/model/' %}")
+
+
+def test_what_the_deployment_warns_of_is_seen(stack: Stack, make_pipeline: MakePipeline) -> None:
+    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
     make_pipeline(
         training_version="1.5.0",
         framework_version="1.5.1",
-        instance_type="ml.p3.2xlarge",
         accelerator_type="ml.eia2.medium",
-        image=_any_image(stack),
+        image=PyTorchImage.from_ecr_repository(repository, "v1"),
     )
     Annotations.from_stack(stack).has_warning(
-        "/Stack/Pipeline", Match.string_like_regexp("ElasticInference.instanceType")
+        "/Stack/Pipeline/Deployment", Match.string_like_regexp("ElasticInference.discontinued")
     )
 
 
-def test_the_endpoint_goes_with_its_stack(stack: Stack, make_pipeline: MakePipeline) -> None:
+def test_grants(stack: Stack, make_pipeline: MakePipeline, statements: Statements) -> None:
     pipeline = make_pipeline()
-    template = Template.from_stack(stack)
-    ((claim, resource),) = template.find_resources("Custom::PyTorchEndpoint").items()
-    properties = resource["Properties"]
-    assert properties["EndpointName"] == pipeline.endpoint_name
-    assert properties["NamePrefix"] == pipeline.version_prefix
-    assert properties["RemovalPolicy"] == "Delete"
-    ((_, machine),) = template.find_resources("AWS::StepFunctions::StateMachine").items()
-    assert claim in machine["DependsOn"]
-    # The endpoint goes before the role that it runs with.
-    roles = template.find_resources("AWS::IAM::Role")
-    assert any(name in roles and "ModelRole" in name for name in resource["DependsOn"])
+    caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    pipeline.grant_invoke(caller)
+    pipeline.grant_start(caller)
+    invoke, start = statements("Caller")
+    assert "sagemaker:InvokeEndpoint" in invoke["Action"]
+    assert f"endpoint/{pipeline.endpoint_name}" in str(invoke["Resource"])
+    assert start["Action"] == "states:StartExecution"
+    assert start["Resource"]["Ref"].startswith("Pipeline")
+    assert pipeline.state_machine_arn == pipeline.state_machine.state_machine_arn
 
 
-@pytest.mark.parametrize("policy", [RemovalPolicy.RETAIN, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE])
-def test_the_endpoint_can_be_retained_with_what_it_needs(
-    stack: Stack, make_pipeline: MakePipeline, policy: RemovalPolicy
-) -> None:
-    make_pipeline(removal_policy=policy)
-    template = Template.from_stack(stack)
-    template.has_resource_properties("Custom::PyTorchEndpoint", {"RemovalPolicy": "Retain"})
-    for kind in ("AWS::IAM::Role", "AWS::IAM::Policy"):
-        retained = [name for name, r in template.find_resources(kind).items() if "DeletionPolicy" in r]
-        assert len(retained) == 1
-        assert "ModelRole" in retained[0]
-
-
-def test_a_renamed_construct_leaves_what_belongs_to_the_endpoint_as_it_is(
-    stack: Stack, another_stack: Stack, inference_code: SourceCode
-) -> None:
-    def belongings(stack: Stack, scope: Construct, name: str) -> dict[str, Any]:
-        job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
-        pipeline = PyTorchPipeline(
-            scope, name, training_job=job, source_code=inference_code, endpoint_name="digits"
-        )
-        assert pipeline.version_prefix == "digits"
-        resources = Template.from_stack(stack).to_json()["Resources"]
-        return {name: r for name, r in resources.items() if name.startswith("PyTorchEndpointdigits")}
-
-    before = belongings(stack, stack, "Pipeline")
-    after = belongings(another_stack, Construct(another_stack, "Moved"), "Renamed")
-    assert before == after
-    assert {resource["Type"] for resource in before.values()} == {
-        "AWS::IAM::Role",
-        "AWS::IAM::Policy",
-        "AWS::Lambda::Function",
-        "AWS::Logs::LogGroup",
-        "Custom::PyTorchEndpoint",
+def test_metrics_are_the_endpoints(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline()
+    assert pipeline.metric("Invocations").dimensions == {
+        "EndpointName": pipeline.endpoint_name,
+        "VariantName": "AllTraffic",
     }
 
 
-def test_a_changed_removal_policy_changes_no_resource_but_policies(
-    stack: Stack, another_stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
+# What cannot work
+
+
+def test_fails_when_values_cannot_work_with_all_of_them(make_pipeline: MakePipeline) -> None:
+    with pytest.raises(ConfigurationError, match=r"^PyTorchPipeline: ") as raised:
+        make_pipeline(
+            instance_type="m5.large",
+            initial_instance_count=0,
+            accelerator_type="ml.eia2.medium",
+            endpoint_name="Digits_1",
+            container=ServingContainer(model_server_workers=0),
+            retain_versions=-1,
+        )
+    assert [problem.split(" ")[0] for problem in raised.value.problems] == [
+        "instance_type",
+        "initial_instance_count",
+        "container.model_server_workers",
+        "accelerator_type",
+        "retain_versions",
+        "endpoint_name",
+    ]
+
+
+def test_what_failed_leaves_nothing_in_the_stack(
+    stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
 ) -> None:
-    make_pipeline()
-    job = PyTorchTrainingJob(another_stack, "Training", framework_version="2.13")
-    PyTorchPipeline(
-        another_stack,
-        "Pipeline",
-        training_job=job,
-        source_code=inference_code,
-        removal_policy=RemovalPolicy.RETAIN,
-    )
-    before, after = (Template.from_stack(s).to_json()["Resources"] for s in (stack, another_stack))
-    assert before.keys() == after.keys()
-    for name, resource in before.items():
-        if resource["Type"] == "Custom::PyTorchEndpoint":
-            resource["Properties"]["RemovalPolicy"] = "Retain"
-        assert resource["Properties"] == after[name]["Properties"]
+    with pytest.raises(ConfigurationError):
+        make_pipeline(retain_versions=-1)
+    job = stack.node.find_child("Training")
+    PyTorchPipeline(stack, "Pipeline", training_job=job, source_code=inference_code)  # type: ignore[arg-type]
 
 
-def test_names_of_versions_fit_the_longest_endpoint_name(make_pipeline: MakePipeline) -> None:
-    prefix = make_pipeline(endpoint_name="a" * 63).version_prefix
-    assert len(prefix) + len("-20260101000000-0a1b2c3d") == 63
-    assert prefix != version_prefix("a" * 62)
-
-
-def test_fails_when_two_constructs_have_one_endpoint(
+def test_fails_when_two_pipelines_have_one_endpoint(
     stack: Stack, make_pipeline: MakePipeline, inference_code: SourceCode
 ) -> None:
     first = make_pipeline(endpoint_name="digits")
@@ -414,82 +457,11 @@ def test_fails_when_two_constructs_have_one_endpoint(
         )
 
 
-def test_no_role_gets_more_than_its_own_names(stack: Stack, make_pipeline: MakePipeline) -> None:
-    make_pipeline(sample_request=[[1]], instances=Instances(volume_key=kms.Key(stack, "Key")))
-    template = Template.from_stack(stack).to_json()
-    on_everything: set[str] = set()
-    for resource in template["Resources"].values():
-        if resource["Type"] != "AWS::IAM::Policy":
-            continue
-        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
-            actions = statement["Action"]
-            actions = actions if isinstance(actions, list) else [actions]
-            assert not any(action.endswith(":*") for action in actions)
-            if statement["Resource"] == "*":
-                on_everything |= set(actions)
-    # None of these knows resources; PutMetricData is bounded by its namespace.
-    assert on_everything == {
-        "cloudwatch:PutMetricData",
-        "ecr:GetAuthorizationToken",
-        "sagemaker:ListEndpointConfigs",
-        "sagemaker:ListModels",
-    }
-    assert "arn:aws:iam::aws:policy/AmazonSageMaker" not in json.dumps(template)
-
-
-def test_the_state_machine_may_change_its_endpoint_alone(
-    make_pipeline: MakePipeline, statements: Statements
+def test_fails_when_an_uncompressed_model_is_for_an_old_version(
+    stack: Stack, inference_code: SourceCode
 ) -> None:
-    pipeline = make_pipeline()
-    for statement in statements("PipelineRole"):
-        if "UpdateEndpoint" in str(statement["Action"]):
-            text = str(statement["Resource"])
-            assert f"endpoint/{pipeline.endpoint_name}" in text
-            assert f"endpoint-config/{pipeline.version_prefix}-{'?' * 14}-{'?' * 8}" in text
-            break
-    else:
-        pytest.fail("nothing allows UpdateEndpoint")
-
-
-def test_grants(stack: Stack, make_pipeline: MakePipeline, statements: Statements) -> None:
-    pipeline = make_pipeline()
-    caller = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    pipeline.grant_invoke(caller)
-    pipeline.grant_start(caller)
-    invoke, start = statements("Caller")
-    assert "sagemaker:InvokeEndpoint" in invoke["Action"]
-    assert f"endpoint/{pipeline.endpoint_name}" in str(invoke["Resource"])
-    assert start["Action"] == "states:StartExecution"
-
-
-def test_metrics_are_the_endpoints(make_pipeline: MakePipeline) -> None:
-    pipeline = make_pipeline()
-    assert pipeline.metric("Invocations").dimensions == {
-        "EndpointName": pipeline.endpoint_name,
-        "VariantName": "AllTraffic",
-    }
-
-
-def test_fails_when_values_cannot_work_with_all_of_them(make_pipeline: MakePipeline) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        make_pipeline(
-            instance_type="m5.large",
-            initial_instance_count=0,
-            accelerator_type="ml.eia2.medium",
-            endpoint_name="Digits_1",
-            container=ServingContainer(model_server_workers=0),
-            retain_versions=-1,
+    job = PyTorchTrainingJob(stack, "Training", framework_version="2.13", output=OutputData(compress=False))
+    with pytest.raises(ConfigurationError, match="training_job must compress its output"):
+        PyTorchPipeline(
+            stack, "Pipeline", training_job=job, source_code=inference_code, framework_version="1.1"
         )
-    assert [problem.split(" ")[0] for problem in raised.value.problems] == [
-        "instance_type",
-        "initial_instance_count",
-        "retain_versions",
-        "container.model_server_workers",
-        "accelerator_type",
-        "endpoint_name",
-    ]
-
-
-def _any_image(stack: Stack) -> PyTorchImage:
-    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
-    return PyTorchImage.from_ecr_repository(repository, "v1")

@@ -223,7 +223,10 @@ def test_inference_scripts_of_a_pipeline_and_a_model_are_checked(
         "src/script.py:1: model_fn must take 1 arguments, and may take context after them: define it as"
         " model_fn(model_dir) or model_fn(model_dir, context) [Inference.handlerSignature]"
     )
-    assert sorted(found()) == [("error", "/Stack/Model", expected), ("error", "/Stack/Pipeline", expected)]
+    assert sorted(found()) == [
+        ("error", "/Stack/Model", expected),
+        ("error", "/Stack/Pipeline/Deployment", expected),
+    ]
 
 
 def annotate_inference(stack: Stack, source_code: SourceCode, version: str, **options: str) -> None:

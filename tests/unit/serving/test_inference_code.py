@@ -116,7 +116,7 @@ def test_ray_with_an_application_of_its_own_is_not(stack: Stack, model_data: Mod
 
 
 def test_an_accelerator_gets_the_bundled_script_for_it(
-    stack: Stack, states: Callable[[], dict[str, Any]]
+    stack: Stack, states: Callable[..., dict[str, Any]]
 ) -> None:
     job = PyTorchTrainingJob(stack, "Training", framework_version="1.5.0")
     PyTorchPipeline(
@@ -126,7 +126,8 @@ def test_an_accelerator_gets_the_bundled_script_for_it(
         framework_version="1.5.1",
         accelerator_type="ml.eia2.medium",
     )
-    container = states()["Create model"]["Arguments"]["PrimaryContainer"]
+    payload = states("PyTorchEndpoint")["Bring into service"]["Arguments"]["Payload"]
+    container = payload["requests"]["CreateModel"]["PrimaryContainer"]
     assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
 
 

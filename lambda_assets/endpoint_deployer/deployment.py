@@ -1,0 +1,471 @@
+"""The steps of a deployment; each is one invocation of the function, and may be repeated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+from endpoint import Endpoint, Look
+from executions import Executions
+from ledger import BusyError, Holder, Ledger, LedgerClosedError, Record
+from sample import SampleRequestFailedError, check_answer
+from versions import Versions
+from way import EndpointNotInServiceError, EndpointNotOursError, Way
+
+
+class NotHolderError(Exception):
+    """The execution may not change the endpoint any more: it was stopped, and what it did was taken back."""
+
+
+class VersionNotRetainedError(Exception):
+    """There is no such version to roll back to."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What one execution wants.
+
+    Attributes
+    ----------
+    execution
+        ARN of the execution.
+    version
+        The version that it makes, or rolls back to.
+    order
+        When what asked for it began, and its name: the newest wins.
+    rolls_back
+        Whether the version is there already.
+    """
+
+    execution: str
+    version: str
+    order: str
+    rolls_back: bool
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "Deployment":
+        """Read it from an event of the state machine."""
+        return cls(event["execution"], event["version"], event["order"], event["rolls_back"])
+
+
+class Deployer:
+    """Brings versions of one endpoint into service, and takes them back.
+
+    Parameters
+    ----------
+    ledger, endpoint, versions, executions
+        Of the endpoint.
+    runtime
+        A boto3 client of ``sagemaker-runtime``.
+    now, sleep : callable
+        The time in seconds since 1970, and how to let some of it pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        endpoint: Endpoint,
+        versions: Versions,
+        executions: Executions,
+        runtime: Any,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._ledger = ledger
+        self._endpoint = endpoint
+        self._versions = versions
+        self._executions = executions
+        self._runtime = runtime
+        self._way = Way(ledger, endpoint, now, sleep)
+
+    def announce(self, wanted: Deployment) -> dict[str, Any]:
+        """Write down what an execution is about to make, before it makes anything.
+
+        Returns
+        -------
+        dict
+            ``{"state": "announced"}``, or ``{"state": "superseded", "by"}``.
+
+        Raises
+        ------
+        LedgerClosedError
+            When the endpoint is being removed.
+        VersionNotRetainedError
+            When there is no such version to roll back to.
+        """
+
+        def note(record: Record) -> None:
+            self._check_open(record)
+            if wanted.rolls_back:
+                self._check_kept(record, wanted)
+            elif not _is_late(record, wanted):
+                record.runs[wanted.version] = wanted.execution
+
+        record = self._ledger.change(note)
+        if _is_late(record, wanted):
+            return {"state": "superseded", "by": record.verified}
+        return {"state": "announced"}
+
+    def bring_into_service(self, wanted: Deployment, requests: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the turn, make the version, and move the endpoint one step towards it.
+
+        Parameters
+        ----------
+        wanted : Deployment
+            The deployment.
+        requests : Mapping
+            Arguments of ``CreateModel`` and ``CreateEndpointConfig``.
+
+        Returns
+        -------
+        dict
+            ``{"state"}``: ``waiting`` for the turn, ``moving``, ``in_service``; or
+            ``{"state": "superseded", "by"}``.
+        """
+        if self._is_held_by_another(wanted):
+            return {"state": "waiting", "for": "another execution"}
+        try:
+            with self._ledger.step(self._check_open) as record:
+                if record.holder is None or record.holder.execution != wanted.execution:
+                    if record.holder is not None and not self._take_turn_of(record.holder):
+                        return {"state": "waiting", "for": record.holder.execution}
+                    record = self._ledger.read()
+                    if _is_late(record, wanted):
+                        self._drop(wanted.version)
+                        self._tidy_up_if_settled()
+                        return {"state": "superseded", "by": record.verified}
+                    self._hold(record, wanted)
+                elif record.holder.taking_back:
+                    raise NotHolderError(f"{wanted.version} is being taken back")
+                if not wanted.rolls_back and self._ledger.read().attempts == 0:
+                    self._versions.create(wanted.version, dict(requests))
+                arrived = self._way.forward_soon(wanted.version)
+                return {"state": "in_service" if arrived else "moving"}
+        except BusyError:
+            return {"state": "waiting", "for": "another invocation"}
+
+    def verify(self, wanted: Deployment, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Send the sample request, and check the answer.
+
+        Raises
+        ------
+        SampleRequestFailedError
+            When the endpoint does not answer, or with something else.
+        """
+        self._check_holder(self._ledger.read(), wanted)
+        check_answer(self._runtime, self._endpoint.name, sample)
+        return {"state": "verified"}
+
+    def commit(self, wanted: Deployment, retain: int) -> dict[str, Any]:
+        """Make the version the verified one, and remove those that are not kept any more.
+
+        Parameters
+        ----------
+        wanted : Deployment
+            The deployment.
+        retain : int
+            How many superseded versions are kept for a rollback.
+
+        Returns
+        -------
+        dict
+            ``{"state": "deployed", "warnings"}``; what could not be tidied up is a warning.
+        """
+        if _is_committed(self._ledger.read(), wanted):
+            return {"state": "deployed", "warnings": []}  # the answer to the first try was lost
+        try:
+            with self._ledger.step(lambda record: self._check_holder(record, wanted)):
+                found = self._way.settled()
+                if found is None:
+                    return {"state": "waiting", "for": f"endpoint {self._endpoint.name}"}
+                warnings = self._commit(wanted, found[0], retain)
+        except BusyError:
+            return {"state": "waiting", "for": "another invocation"}
+        return {"state": "deployed", "warnings": warnings}
+
+    def _commit(self, wanted: Deployment, look: Look, retain: int) -> list[str]:
+        if not look.serves(wanted.version):
+            raise EndpointNotInServiceError(
+                f"endpoint {self._endpoint.name} is {look.status} with {look.config} instead of InService"
+                f" with {wanted.version}: somebody else has changed it"
+            )
+
+        def note(record: Record) -> None:
+            before = [record.verified, *record.retained]
+            kept = [each for each in before if each not in (None, wanted.version)]
+            record.retained = [each for each in kept[:retain] if each is not None]
+            record.removing += [each for each in kept[retain:] if each is not None]
+            record.verified, record.newest, record.made_here = wanted.version, wanted.order, True
+            record.runs.pop(wanted.version, None)
+            record.ask, record.attempts, record.problem, record.made_again = None, 0, None, False
+
+        was_ours = self._ledger.read().made_here
+        record = self._ledger.change(note)
+        warnings = self._tidy_up(record, look)
+        if not was_ours:
+            warnings += self._mark(record, look)
+        self._ledger.change(_release)
+        return warnings
+
+    def _mark(self, record: Record, look: Look) -> list[str]:
+        """Write down on an endpoint that was adopted that it is the stack's now."""
+        try:
+            self._endpoint.mark(look, record.owner or "")
+        except ClientError as error:
+            return [f"endpoint not marked as the stack's: {error}"]
+        return []
+
+    def take_back(self, wanted: Deployment) -> dict[str, Any]:
+        """Go one step back to the verified version, and remove the candidate when it is reached.
+
+        Returns
+        -------
+        dict
+            ``{"state"}``: ``moving``, ``taken_back``; or ``deployed`` where the version was verified after
+            all.
+        """
+        record = self._ledger.read()
+        holds = record.holder is not None and record.holder.execution == wanted.execution
+        if not holds:
+            if _is_committed(record, wanted):
+                return {"state": "deployed", "warnings": []}
+            return self._drop_announced(wanted)
+        try:
+            with self._ledger.step(lambda record: None) as record:
+                if record.holder is None or record.holder.execution != wanted.execution:
+                    return {"state": "taken_back"}
+                if record.newest == wanted.order:
+                    self._ledger.change(_release)
+                    return {"state": "deployed", "warnings": []}
+                return {"state": "taken_back" if self._go_back(record.holder) else "moving"}
+        except BusyError:
+            return {"state": "moving"}
+
+    def reconcile(self) -> dict[str, Any]:
+        """Finish what executions have left that do not run any more.
+
+        Returns
+        -------
+        dict
+            ``{"state"}``: ``settled``; ``moving`` when there is more to do soon; ``stuck`` when what was
+            verified does not come into service, which is tried again the next time.
+        """
+        record = self._ledger.read()
+        if record.closed or record.owner is None:
+            return {"state": "settled"}  # whoever removes the endpoint does the rest
+        holder = record.holder
+        is_held = holder is not None and self._executions.is_running(holder.execution)
+        if not self._dead_runs(record) and (is_held or (holder is None and not record.removing)):
+            return {"state": "settled"}
+        try:
+            with self._ledger.step(lambda record: None) as record:
+                if record.holder is not None and not is_held and not self._take_over(record.holder):
+                    return {"state": "moving"}
+                for version in self._dead_runs(self._ledger.read()):
+                    self._versions.stop_packaging(version)
+                    self._drop(version)
+                if self._ledger.read().holder is None and not self._leave_what_was_given_up():
+                    return {"state": "moving"}
+        except BusyError:
+            return {"state": "moving"}
+        except EndpointNotInServiceError as error:
+            print(f"stuck: {error}")  # noqa: T201 - the log
+            self._ledger.change(_try_again)
+            return {"state": "stuck"}
+        return {"state": "settled"}
+
+    def _is_held_by_another(self, wanted: Deployment) -> bool:
+        holder = self._ledger.read().holder
+        if holder is None or holder.execution == wanted.execution:
+            return False
+        return self._executions.is_running(holder.execution)
+
+    def _take_over(self, holder: Holder) -> bool:
+        """Finish the deployment of a holder that does not run any more; tell whether the turn is free."""
+        if self._executions.is_running(holder.execution):
+            return False
+        record = self._ledger.read()
+        if record.newest == holder.order and record.verified == holder.version:
+            self._ledger.change(_release)
+            return True
+        self._versions.stop_packaging(holder.version)
+        return self._go_back(holder)
+
+    def _take_turn_of(self, holder: Holder) -> bool:
+        """As `_take_over`; where what was verified does not serve either, the next version may."""
+        try:
+            return self._take_over(holder)
+        except EndpointNotInServiceError as error:
+            print(f"{holder.version} not taken back: {error}")  # noqa: T201 - the log
+            self._ledger.change(lambda record: _give_up(record, holder))
+            return True
+
+    def _go_back(self, holder: Holder) -> bool:
+        """Go one step back; tell whether the endpoint has arrived and the candidate is removed."""
+
+        def begin(record: Record) -> None:
+            if record.holder is not None and not record.holder.taking_back:
+                record.holder.taking_back = True
+                record.attempts, record.problem = 0, None
+
+        target = self._ledger.change(begin).verified
+        look = self._way.back(target)
+        if look is None:
+            return False
+        self._ledger.change(lambda record: _give_up(record, holder))
+        self._tidy_up(self._ledger.read(), look)
+        return True
+
+    def _hold(self, record: Record, wanted: Deployment) -> None:
+        """Become the holder, unless the endpoint is not the stack's, or the execution was given up."""
+        if not wanted.rolls_back and record.runs.get(wanted.version) != wanted.execution:
+            raise NotHolderError(_START_ANEW.format(wanted.version))
+        if wanted.rolls_back:
+            self._check_kept(record, wanted)
+        look = self._endpoint.look()
+        owner = None if look.is_missing else self._endpoint.owner(look)
+        is_known = look.is_missing or record.made_here or record.verified is not None
+        if owner not in (None, record.owner) or not is_known:
+            raise EndpointNotOursError(
+                f"endpoint {self._endpoint.name} exists, and "
+                + (f"belongs to the stack {owner}" if owner else "was not made by this stack")
+                + ": choose another endpoint_name, or adopt an endpoint that belongs to none (adopt=True)"
+            )
+
+        def note(record: Record) -> None:
+            record.holder = Holder(wanted.execution, wanted.version, wanted.order)
+            record.attempts, record.problem, record.made_again = 0, None, False
+
+        self._ledger.change(note)
+
+    def _drop(self, version: str) -> None:
+        """Note that what an execution has announced is to be removed."""
+
+        def note(record: Record) -> None:
+            if record.runs.pop(version, None) is not None and not record.is_kept(version):
+                record.removing.append(version)
+
+        if version in self._ledger.read().runs:
+            self._ledger.change(note)
+
+    def _drop_announced(self, wanted: Deployment) -> dict[str, Any]:
+        """Remove what an execution has announced that never had its turn."""
+        if self._ledger.read().runs.get(wanted.version) == wanted.execution:
+            try:
+                with self._ledger.step(lambda record: None):
+                    self._versions.stop_packaging(wanted.version)
+                    self._drop(wanted.version)
+                    if self._ledger.read().holder is None:
+                        self._tidy_up_if_settled()
+            except BusyError:
+                return {"state": "moving"}
+        return {"state": "taken_back"}
+
+    def _dead_runs(self, record: Record) -> list[str]:
+        return [
+            version
+            for version, execution in record.runs.items()
+            if record.holder is None or record.holder.version != version
+            if not self._executions.is_running(execution)
+        ]
+
+    def _leave_what_was_given_up(self) -> bool:
+        """Go one step back from a version that serves unverified; tell whether all is tidied up."""
+        found = self._way.settled()
+        if found is None:
+            return False
+        record, look = self._ledger.read(), found[0]
+        if look.config in record.removing and not record.is_kept(look.config):
+            arrived = self._way.back(record.verified)
+            if arrived is None:
+                return False
+            look = arrived
+        self._tidy_up(self._ledger.read(), look)
+        return True
+
+    def _tidy_up_if_settled(self) -> None:
+        found = self._way.settled()
+        if found is not None:
+            self._tidy_up(self._ledger.read(), found[0])
+
+    def _tidy_up(self, record: Record, look: Look) -> list[str]:
+        """Remove the versions that are to go; return what could not be removed."""
+        problems = []
+        for version in record.removing:
+            if version == look.config or record.is_kept(version):
+                continue
+            try:
+                self._versions.remove(version)
+            except ClientError as error:
+                problems.append(f"{version} is left over: {error}")
+            else:
+                self._ledger.change(partial(_removed, version))
+        return problems
+
+    def _check_open(self, record: Record) -> None:
+        if record.closed or record.owner is None:
+            raise LedgerClosedError(
+                f"endpoint {self._endpoint.name} is "
+                + ("being removed with its stack" if record.closed else "not claimed by a stack")
+            )
+
+    def _check_kept(self, record: Record, wanted: Deployment) -> None:
+        if not record.is_kept(wanted.version):
+            kept = ", ".join(sorted({*record.retained, *filter(None, [record.verified])})) or "none"
+            raise VersionNotRetainedError(
+                f"roll_back must be a version of {self._endpoint.name} that is kept, {kept};"
+                f" got {wanted.version}"
+            )
+
+    def _check_holder(self, record: Record, wanted: Deployment) -> None:
+        holder = record.holder
+        if holder is None or holder.execution != wanted.execution or holder.taking_back:
+            raise NotHolderError(_START_ANEW.format(wanted.version))
+
+
+_START_ANEW = "{} was taken back when its execution had ended: start a new execution instead of a redrive"
+
+
+def _is_late(record: Record, wanted: Deployment) -> bool:
+    return wanted.order < record.newest
+
+
+def _is_committed(record: Record, wanted: Deployment) -> bool:
+    """Tell whether a deployment has come to its end, though another one may have followed."""
+    if record.holder is not None and record.holder.execution == wanted.execution:
+        return False
+    return record.newest == wanted.order or (not wanted.rolls_back and record.is_kept(wanted.version))
+
+
+def _release(record: Record) -> None:
+    record.holder = None
+
+
+def _try_again(record: Record) -> None:
+    record.attempts = 0
+
+
+def _removed(version: str, record: Record) -> None:
+    if version in record.removing:
+        record.removing.remove(version)
+
+
+def _give_up(record: Record, holder: Holder) -> None:
+    """End a deployment without success."""
+    record.holder = None
+    record.ask, record.attempts, record.made_again = None, 0, False
+    record.runs.pop(holder.version, None)
+    if not record.is_kept(holder.version) and holder.version not in record.removing:
+        record.removing.append(holder.version)
+
+
+__all__ = [
+    "Deployer",
+    "Deployment",
+    "EndpointNotOursError",
+    "NotHolderError",
+    "SampleRequestFailedError",
+    "VersionNotRetainedError",
+]
