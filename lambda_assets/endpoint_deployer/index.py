@@ -10,7 +10,7 @@ Events of CloudFormation
     ``Custom::PyTorchEndpoint`` claims the endpoint, and lets it go; see `removal`.
     ``Custom::PyTorchExecutions`` stops what runs before a state machine goes.
 
-What takes longer than one invocation may goes on in another one, which the function starts by itself.
+What takes longer than one invocation may, goes on in another one, which the function starts by itself.
 """
 
 import json

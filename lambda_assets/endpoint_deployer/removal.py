@@ -8,7 +8,7 @@ from endpoint import OWNER_TAG, Endpoint, Look
 from executions import Executions
 from ledger import BusyError, Ledger, Record
 from versions import Versions
-from way import Way
+from way import EndpointNotInServiceError, EndpointNotOursError, Way
 
 
 class EndpointOwnedError(Exception):
@@ -138,6 +138,14 @@ class Ownership:
                 return self._remove(record)
         except BusyError:
             return "an invocation that is changing it"
+        except EndpointNotOursError as error:
+            print(f"the endpoint stays: {error}")  # noqa: T201 - the log
+            self._remove_versions(self._ledger.read(), set())
+            self._ledger.delete()
+            return None
+        except EndpointNotInServiceError as error:
+            self._ledger.change(_first_attempt)
+            return f"what was verified, which does not come back: {error}"
 
     def _running(self, record: Record, claim: Claim) -> set[str]:
         known = [*record.runs.values(), *([record.holder.execution] if record.holder else [])]

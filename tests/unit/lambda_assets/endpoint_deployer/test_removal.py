@@ -233,3 +233,19 @@ def test_a_new_endpoint_may_be_claimed_after_the_old_one_was_let_go(claimed: Set
     claimed.ownership.claim(claimed.claim())
     claimed.deploy(2)
     assert claimed.record.verified == version(2)
+
+
+def test_a_way_back_that_has_failed_again_and_again_is_begun_again(setting: Setting) -> None:
+    setting.sagemaker.serve("theirs", owner=None)
+    setting.ownership.claim(setting.claim(adopt=True))
+    wanted = setting.arrive(1)
+    setting.note(attempts=5)
+    claim = setting.claim(adopt=True, retain=True)
+    waits_for = setting.ownership.let_go(claim)
+    assert "what was verified, which does not come back" in waits_for
+    assert setting.record.attempts == 0
+    assert setting.ownership.let_go(claim) is not None
+    setting.sagemaker.settle()
+    assert setting.ownership.let_go(claim) is None
+    assert setting.sagemaker.endpoint.config == "theirs"
+    assert wanted.version not in setting.sagemaker.versions
