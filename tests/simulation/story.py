@@ -282,7 +282,7 @@ class Story:
         """Delete the stack, twice where the first time was too early."""
         if not self.plan.deletion_early:
             self.world.faults_end = float("inf") if self.world.random.random() < 0.5 else self.world.now
-        for _ in range(4):
+        for _ in range(16):  # each of them may wait for an hour in vain
             self._closing = True
             self.world.run(until=lambda: all(url in self._answers for url in self._asked))
             url = self._stack("Delete")

@@ -28,8 +28,8 @@ _DEFINITE: Final = {
     ],
     "MaxAttempts": 0,
 }
-# Waits grow with what was waited for already, so that a history stays below 5,000 events of the 25,000 that it
-# may have. These are about two hours: an endpoint may be Creating for one.
+# Waits grow with what was waited for already, so that a history stays below 5,000 events of the 25,000 that
+# it may have. These are about two hours: an endpoint may be Creating for one.
 _MOST_WAITS = 180
 _LONGEST_WAIT_SECONDS = 60
 _LONGEST_TURN_SECONDS = 120

@@ -106,6 +106,7 @@ def answer_error(
         ("Content-Length", str(len(data))),
         ("x-amzn-errortype", code),
         ("x-amzn-requestid", request_id),
+        ("x-amz-request-id", request_id),  # S3's; what answers HEAD has nothing but headers
     ]
     start_response(status, headers)
     return [data]

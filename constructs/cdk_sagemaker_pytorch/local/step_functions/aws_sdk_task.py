@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
@@ -49,6 +50,11 @@ class AwsSdkTask(StateTaskServiceAwsSdk):
         super()._eval_service_task(env, *args, **kwargs)
         operation = self._operation()
         env.stack.append(_json_value(env.stack.pop(), operation.output_shape if operation else None))
+
+    def _from_error(self, env: Environment, ex: Exception) -> Any:
+        if isinstance(ex, ClientError):  # botocore finds no request id in an answer of 5xx without a body
+            ex.response["ResponseMetadata"].setdefault("RequestId", "")
+        return super()._from_error(env=env, ex=ex)
 
     def _operation(self) -> Any:
         meta = client(self._get_boto_service_name()).meta

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import moto.stepfunctions.models
+from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
@@ -27,6 +28,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_callback,
     state_task_service_factory,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
+    StateTaskServiceLambda,
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse import preprocessor
@@ -65,6 +69,7 @@ def install() -> None:
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
     replace(state_module, "StateData", _state_data)
+    replace(StateTaskServiceLambda, "_error_cause_from_client_error", staticmethod(_lambda_error))
     replace(preprocessor.Preprocessor, "__init__", _with_scopes_of_its_own)
     wrap(ExecutionWorker, "_get_evaluation_environment", _environment_with_context)
     replace(state_task_factory, "state_task_service_for", _task_for)
@@ -77,6 +82,20 @@ def install() -> None:
 def _with_scopes_of_its_own(reader: preprocessor.Preprocessor) -> None:
     """Begin to read a definition; moto has one stack of query languages for all readers and threads."""
     reader._query_language_per_scope = []
+
+
+def _lambda_error(error: ClientError) -> tuple[str, str]:
+    """Name an error of Lambda as Step Functions does: what the API's model does not have is one for all."""
+    code, metadata = error.response["Error"]["Code"], error.response["ResponseMetadata"]
+    modelled = {shape.name for shape in client("lambda").meta.service_model.error_shapes}
+    return (
+        f"Lambda.{code if code in modelled else 'AWSLambdaException'}",
+        (
+            f"{error.response['Error']['Message']} (Service: AWSLambda; Status Code:"
+            f" {metadata['HTTPStatusCode']}; Error Code: {code}; Request ID: {metadata.get('RequestId')};"
+            " Proxy: null)"
+        ),
+    )
 
 
 def _task_for(service_name: str) -> Any:
