@@ -1,6 +1,6 @@
 """The steps of a deployment; each is one invocation of the function, and may be repeated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from endpoint import Endpoint, Look
 from executions import Executions
 from ledger import BusyError, Holder, Ledger, LedgerClosedError, Record
-from sample import SampleRequestFailedError, check_answer
+from sample import check_answer
 from versions import Versions
 from way import EndpointNotInServiceError, EndpointNotOursError, Way
 
@@ -58,8 +58,8 @@ class Deployer:
         Of the endpoint.
     runtime
         A boto3 client of ``sagemaker-runtime``.
-    now, sleep : callable
-        The time in seconds since 1970, and how to let some of it pass.
+    way : Way
+        The way of the endpoint.
     """
 
     def __init__(
@@ -70,15 +70,14 @@ class Deployer:
         versions: Versions,
         executions: Executions,
         runtime: Any,
-        now: Callable[[], float],
-        sleep: Callable[[float], None],
+        way: Way,
     ) -> None:
         self._ledger = ledger
         self._endpoint = endpoint
         self._versions = versions
         self._executions = executions
         self._runtime = runtime
-        self._way = Way(ledger, endpoint, now, sleep)
+        self._way = way
 
     def announce(self, wanted: Deployment) -> dict[str, Any]:
         """Write down what an execution is about to make, before it makes anything.
@@ -193,13 +192,14 @@ class Deployer:
             )
 
         def note(record: Record) -> None:
-            before = [record.verified, *record.retained]
-            kept = [each for each in before if each not in (None, wanted.version)]
-            record.retained = [each for each in kept[:retain] if each is not None]
-            record.removing += [each for each in kept[retain:] if each is not None]
+            before = (record.verified, *record.retained)
+            kept = [each for each in before if each is not None and each != wanted.version]
+            record.retained = kept[:retain]
+            record.removing += kept[retain:]
             record.verified, record.newest, record.made_here = wanted.version, wanted.order, True
             record.runs.pop(wanted.version, None)
-            record.ask, record.attempts, record.problem, record.made_again = None, 0, None, False
+            record.end_way()
+            record.problem = None
 
         was_ours = self._ledger.read().made_here
         record = self._ledger.change(note)
@@ -272,7 +272,7 @@ class Deployer:
             return {"state": "moving"}
         except EndpointNotInServiceError as error:
             print(f"stuck: {error}")  # noqa: T201 - the log
-            self._ledger.change(_try_again)
+            self._ledger.change(Record.try_again)
             return {"state": "stuck"}
         return {"state": "settled"}
 
@@ -325,7 +325,7 @@ class Deployer:
         if wanted.rolls_back:
             self._check_kept(record, wanted)
         look = self._endpoint.look()
-        owner = None if look.is_missing else self._endpoint.owner(look)
+        owner = self._endpoint.owner(look)
         is_known = look.is_missing or record.made_here or record.verified is not None
         if owner not in (None, record.owner) or not is_known:
             raise EndpointNotOursError(
@@ -443,10 +443,6 @@ def _release(record: Record) -> None:
     record.holder = None
 
 
-def _try_again(record: Record) -> None:
-    record.attempts = 0
-
-
 def _removed(version: str, record: Record) -> None:
     if version in record.removing:
         record.removing.remove(version)
@@ -455,17 +451,7 @@ def _removed(version: str, record: Record) -> None:
 def _give_up(record: Record, holder: Holder) -> None:
     """End a deployment without success."""
     record.holder = None
-    record.ask, record.attempts, record.made_again = None, 0, False
+    record.end_way()
     record.runs.pop(holder.version, None)
     if not record.is_kept(holder.version) and holder.version not in record.removing:
         record.removing.append(holder.version)
-
-
-__all__ = [
-    "Deployer",
-    "Deployment",
-    "EndpointNotOursError",
-    "NotHolderError",
-    "SampleRequestFailedError",
-    "VersionNotRetainedError",
-]

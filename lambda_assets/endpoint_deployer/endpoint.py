@@ -106,7 +106,9 @@ class Endpoint:
             self._sagemaker.update_endpoint(EndpointName=self.name, EndpointConfigName=config)
 
     def owner(self, look: Look) -> str | None:
-        """Return the id of the stack that may delete it, from its tag."""
+        """Return the id of the stack that may delete it, from its tag; None without one, or if missing."""
+        if look.is_missing:
+            return None
         for page in self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=look.arn):
             for tag in page["Tags"]:
                 if tag["Key"] == OWNER_TAG:

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -32,6 +33,7 @@ from ledger import Ledger
 from removal import Claim, Ownership
 from training import completed_training_job
 from versions import Versions
+from way import Way
 
 # All retries of a call together stay below the function's timeout of a minute.
 _CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
@@ -78,9 +80,13 @@ class Services:
         )
 
 
+# Made once for all invocations of a process.
+_services = cache(Services.real)
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Handle one event; see the module."""
-    return Function(Services.real(), os.environ).handle(event, context)
+    return Function(_services(), os.environ).handle(event, context)
 
 
 class Function:
@@ -101,13 +107,13 @@ class Function:
         endpoint = Endpoint(sagemaker, environment["ENDPOINT_NAME"])
         artifacts = Artifacts(services.s3, environment["ARTIFACTS"])
         self._executions = Executions(services.states)
+        ledger = Ledger(services.dynamodb, environment["LEDGER"], endpoint.name, services.now)
         parts: dict[str, Any] = {
-            "ledger": Ledger(services.dynamodb, environment["LEDGER"], endpoint.name, services.now),
+            "ledger": ledger,
             "endpoint": endpoint,
             "versions": Versions(sagemaker, artifacts, environment["VERSION_PREFIX"]),
             "executions": self._executions,
-            "now": services.now,
-            "sleep": services.sleep,
+            "way": Way(ledger, endpoint, services.now, services.sleep),
         }
         self._deployer = Deployer(runtime=services.runtime, **parts)
         self._ownership = Ownership(**parts)

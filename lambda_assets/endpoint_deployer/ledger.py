@@ -129,6 +129,14 @@ class Record:
         """Tell whether a version serves or stays for a rollback."""
         return version == self.verified or version in self.retained
 
+    def try_again(self) -> None:
+        """Count the attempts of this way from the beginning."""
+        self.attempts = 0
+
+    def end_way(self) -> None:
+        """Forget what the endpoint was asked for: it is known what came of it."""
+        self.ask, self.attempts, self.made_again = None, 0, False
+
 
 class Ledger:
     """The record of one endpoint.

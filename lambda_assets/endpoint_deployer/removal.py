@@ -1,6 +1,5 @@
 """What CloudFormation asks for: an endpoint is claimed for a stack, and goes with it or stays."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +54,8 @@ class Ownership:
     ----------
     ledger, endpoint, versions, executions
         Of the endpoint.
-    now, sleep : callable
-        The time in seconds since 1970, and how to let some of it pass.
+    way : Way
+        The way of the endpoint.
     """
 
     def __init__(
@@ -66,14 +65,13 @@ class Ownership:
         endpoint: Endpoint,
         versions: Versions,
         executions: Executions,
-        now: Callable[[], float],
-        sleep: Callable[[float], None],
+        way: Way,
     ) -> None:
         self._ledger = ledger
         self._endpoint = endpoint
         self._versions = versions
         self._executions = executions
-        self._way = Way(ledger, endpoint, now, sleep)
+        self._way = way
 
     def claim(self, claim: Claim) -> None:
         """Make the endpoint the stack's; what it serves counts as verified.
@@ -84,7 +82,7 @@ class Ownership:
             When the endpoint exists and is another stack's, or nobody's and not to be adopted.
         """
         look = self._endpoint.look()
-        tag = None if look.is_missing else self._endpoint.owner(look)
+        tag = self._endpoint.owner(look)
         if tag not in (None, claim.owner):
             raise EndpointOwnedError(
                 f"endpoint {self._endpoint.name} belongs to the stack {tag}: remove it from there first, or,"
@@ -144,7 +142,7 @@ class Ownership:
             self._ledger.delete()
             return None
         except EndpointNotInServiceError as error:
-            self._ledger.change(_first_attempt)
+            self._ledger.change(Record.try_again)
             return f"what was verified, which does not come back: {error}"
 
     def _running(self, record: Record, claim: Claim) -> set[str]:
@@ -163,7 +161,7 @@ class Ownership:
             return f"endpoint {self._endpoint.name}, which is changing"
         kept = {look.config, target, *record.retained}
         self._remove_versions(record, kept)
-        if not look.is_missing and self._endpoint.owner(look) == record.owner:
+        if self._endpoint.owner(look) == record.owner:
             self._endpoint.unmark(look)
         self._ledger.delete()
         return None
@@ -183,7 +181,7 @@ class Ownership:
             return f"endpoint {self._endpoint.name}, which is changing"
         look, _ = found
         if not look.is_missing:
-            self._ledger.change(_first_attempt)
+            self._ledger.change(Record.try_again)
             self._way.ask(look, None)
             return f"endpoint {self._endpoint.name}, which is being deleted"
         self._remove_versions(record, set())
@@ -201,7 +199,3 @@ class Ownership:
 
 def _close(record: Record) -> None:
     record.closed = True
-
-
-def _first_attempt(record: Record) -> None:
-    record.attempts = 0

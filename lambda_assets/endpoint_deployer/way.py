@@ -1,6 +1,7 @@
 """The way of an endpoint to a configuration: forward to a candidate, or back to what was verified."""
 
 from collections.abc import Callable
+from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 from endpoint import Endpoint, Look
@@ -131,7 +132,7 @@ class Way:
             raise EndpointNotOursError(f"endpoint {self._endpoint.name} was not made by this stack")
         # An endpoint that somebody deleted by hand is not made again unasked.
         if look.serves(target) or (look.is_missing and not record.made_again):
-            self._ledger.change(_arrived)
+            self._ledger.change(Record.end_way)
             return look
         self.ask(look, None if look.status == "Failed" else target)
         return None
@@ -162,11 +163,11 @@ class Way:
             self._endpoint.ask(look, config, record.owner if record.made_here else None)
         except (BotoCoreError, ClientError) as error:
             # What came of it is seen by looking.
-            self._ledger.change(_Problem(str(error)))
+            self._ledger.change(partial(_note_problem, str(error)))
 
     def _check_owner(self, look: Look) -> None:
         """Refuse an endpoint that another stack has made, after ours was deleted by hand."""
-        owner = None if look.is_missing else self._endpoint.owner(look)
+        owner = self._endpoint.owner(look)
         if owner not in (None, self._ledger.read().owner):
             raise EndpointNotOursError(f"endpoint {self._endpoint.name} belongs to the stack {owner}")
 
@@ -190,15 +191,5 @@ def _forget_ask(record: Record) -> None:
     record.ask = None
 
 
-def _arrived(record: Record) -> None:
-    record.ask, record.made_again, record.attempts = None, False, 0
-
-
-class _Problem:
-    """Writes down what SageMaker answered to a call that failed."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __call__(self, record: Record) -> None:
-        record.problem = self._text
+def _note_problem(problem: str, record: Record) -> None:
+    record.problem = problem

@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "superseded versions are forgotten",
         "deployment",
-        "record.removing += [each for each in kept[retain:] if each is not None]",
+        "record.removing += kept[retain:]",
         "pass",
     ),
     Mutant("jobs run on", "versions", 'job["ProcessingJobStatus"] == "InProgress"', "False"),

@@ -318,18 +318,17 @@ class Setting:
         self.meanwhile: list[Callable[[], Any]] = []
         self.ledger = self.another_ledger()
         self.endpoint = code.endpoint.Endpoint(self.sagemaker, "digits")
+        self.way = code.way.Way(self.ledger, self.endpoint, self.clock, self.sleep)
         artifacts = SimpleNamespace(supersede=self.superseded.append)
         parts = {
             "ledger": self.ledger,
             "endpoint": self.endpoint,
             "versions": code.versions.Versions(self.sagemaker, artifacts, "digits"),
             "executions": code.executions.Executions(self.states),
-            "now": self.clock,
-            "sleep": self.sleep,
+            "way": self.way,
         }
         self.deployer = code.deployment.Deployer(runtime=self.runtime, **parts)
         self.ownership = code.removal.Ownership(**parts)
-        self.way = code.way.Way(self.ledger, self.endpoint, self.clock, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)

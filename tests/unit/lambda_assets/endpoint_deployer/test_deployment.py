@@ -243,7 +243,7 @@ def test_the_holder_sends_the_sample_request(claimed: Setting) -> None:
 
 def test_fails_when_the_answer_is_not_the_expected_one(claimed: Setting) -> None:
     wanted = claimed.arrive(1)
-    with pytest.raises(claimed.code.deployment.SampleRequestFailedError):
+    with pytest.raises(claimed.code.sample.SampleRequestFailedError):
         claimed.deployer.verify(wanted, {**SAMPLE, "expected": [2]})
 
 
