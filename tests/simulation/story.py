@@ -12,7 +12,7 @@ from greenlet import GreenletExit
 from .code import Code
 from .interpreter import Execution, TaskError
 from .services import Behaviour, DynamoDB, Runtime, SageMaker, error
-from .world import Actor, Chances, World
+from .world import BEGINNING, Actor, Chances, World
 
 ENDPOINT, PREFIX, OWNER, TABLE = "digits", "digits", "arn:stack", "ledger"
 MACHINE = "arn:aws:states:us-east-1:1:stateMachine:deployment"
@@ -150,15 +150,17 @@ class Story:
         )
         self.executions: dict[str, Execution] = {}
         self._actors: dict[str, Actor] = {}
+        #: How the version of an execution turns out: good, broken or mute.
+        self._fates: dict[str, str] = {}
         self._answers: dict[str, dict[str, Any]] = {}
-        self._answered_before = False
         self._asked: list[str] = []
         self._closing = False
         self._by_hand = False
         self._item: Any = None
         self._read: Any = None
         self._closed = False
-        self._invoking = 0
+        self._schedule_ends = False
+        self._verified: set[str] = set()
 
     # The story
 
@@ -219,11 +221,7 @@ class Story:
         if plan.deletion_early:
             world.run(until=_after(world, chance.uniform(0, 1.5 * span)))
             return
-        world.run(until=lambda: world.now > self._begun + 2 * span and self._is_over())
-
-    @property
-    def _begun(self) -> float:
-        return 1_790_000_000.0
+        world.run(until=lambda: world.now > BEGINNING + 2 * span and self._is_over())
 
     def _is_over(self) -> bool:
         return not any(e.status == "RUNNING" for e in self.executions.values())
@@ -339,10 +337,8 @@ class Story:
         execution = Execution(self.world, self._definition, self._task, arn, given)
         self.executions[arn] = execution
         chance = self.world.random
-        kind = chance.random()
-        execution.fate = (  # type: ignore[attr-defined]
-            chance.choice(("broken", "mute")) if kind < self.plan.bad_versions else "good"
-        )
+        is_bad = chance.random() < self.plan.bad_versions
+        self._fates[arn] = chance.choice(("broken", "mute")) if is_bad else "good"
         self._actors[arn] = self.world.start(arn.rpartition(":")[2], lambda: self._execute(execution))
 
     def _execute(self, execution: Execution) -> None:
@@ -361,7 +357,7 @@ class Story:
             world.start("event", self._reconcile, delay=delay)
 
     def _schedule(self) -> None:
-        while not getattr(self, "_schedule_ends", False):
+        while not self._schedule_ends:
             self.world.sleep(_SCHEDULE_SECONDS)
             self._reconcile()
 
@@ -471,7 +467,7 @@ class Story:
     def _choose_fate(self, payload: dict[str, Any]) -> None:
         wanted = payload.get("deployment", {})
         if wanted and not wanted["rolls_back"]:
-            fate = self.executions[wanted["execution"]].fate  # type: ignore[attr-defined]
+            fate = self._fates[wanted["execution"]]
             behaviour = self.sagemaker.behaviour
             if fate != "good":
                 (behaviour.broken if fate == "broken" else behaviour.mute).add(wanted["version"])
@@ -546,10 +542,6 @@ class Story:
             raise ViolationError(f"{actor.name} makes {call} outside of a step")
         if self.dynamodb.steps.get(record.step["id"]) is not actor:
             raise ViolationError(f"{actor.name} makes {call} in a step of somebody else's")
-
-    @property
-    def _verified(self) -> set[str]:
-        return self.__dict__.setdefault("_ever_verified", set())
 
     @property
     def _was_deployed(self) -> bool:

@@ -9,6 +9,9 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+BEGINNING = 1_790_000_000.0
+"""When a story begins, in seconds since 1970."""
+
 
 class StuckError(AssertionError):
     """Virtual time went on and on."""
@@ -75,7 +78,7 @@ class World:
     seed: int
     chances: Chances = field(default_factory=Chances)
     after_step: Callable[[], None] = lambda: None
-    now: float = 1_790_000_000.0
+    now: float = BEGINNING
     story: list[str] = field(default_factory=list)
     steps: int = 0
     #: After how many calls one fails for good; 0 for never.
@@ -157,7 +160,7 @@ class World:
 
     def tell(self, text: str) -> None:
         """Add to the story."""
-        self.story.append(f"{self.now - 1_790_000_000:9.1f} {text}")
+        self.story.append(f"{self.now - BEGINNING:9.1f} {text}")
 
     def happens(self, chance: float) -> bool:
         """Throw the dice, as long as things go wrong at all."""
