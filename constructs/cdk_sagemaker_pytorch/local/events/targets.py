@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cdk_sagemaker_pytorch.local.base.call_errors import passes
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 from cdk_sagemaker_pytorch.local.iam.policy import PolicyRequest, is_allowed
@@ -56,9 +57,7 @@ def _patiently(act: Any, rule_arn: str, target: Mapping[str, Any], content: str)
         try:
             act(rule_arn, target, content)
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            passes = status >= 500 or error.response["Error"]["Code"] == "ThrottlingException"
-            if not passes or attempt == _TRIES - 1:
+            if not passes(error) or attempt == _TRIES - 1:
                 raise
             time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
         else:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -34,6 +34,7 @@ from .execution_events import emit_status
 _logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 30.0
 _PARSE_TIMEOUT_SECONDS = 60.0
 
 _lock = threading.RLock()
@@ -49,7 +50,7 @@ def install() -> None:
     replace(Execution, "status", property(lambda execution: _status(execution).value))
     replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status)
     wrap(Environment, "set_error", _set_error)
-    wrap(ExecutionWorker, "_execution_logic", _run)
+    wrap(ExecutionWorker, "_execution_logic", _run_program)
 
 
 def _start_execution(
@@ -75,12 +76,23 @@ def _start_execution(
         return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)
 
 
-def _run(moto_method: Callable[..., Any], worker: Any) -> None:
-    """Run the program of an execution; one that cannot be run fails, and does not stay RUNNING."""
+def _run_program(moto_method: Callable[..., Any], worker: Any) -> None:
+    run(worker._execution_communication.execution, lambda: moto_method(worker))
+
+
+def run(execution: Any, program: Callable[[], Any]) -> None:
+    """Run the program of an execution; one that cannot be run fails, and does not stay RUNNING.
+
+    Parameters
+    ----------
+    execution
+        The execution.
+    program
+        Runs it to its end.
+    """
     try:
-        moto_method(worker)
+        program()
     except Exception as error:
-        execution = worker._execution_communication.execution
         _logger.exception("execution %s", execution.exec_arn)
         _end(execution, ExecutionStatus.FAILED, error="States.Runtime", cause=f"the local AWS: {error}")
         execution.program_is_over = True
@@ -109,6 +121,19 @@ def stop(execution: Execution, error: str | None = None, cause: str | None = Non
 def has_program(execution: Execution) -> bool:
     """Whether something still runs for an execution, which may have ended as far as one can see."""
     return not getattr(execution, "program_is_over", False)
+
+
+def wait_for_programs(executions: Collection[Execution]) -> bool:
+    """Wait until nothing runs any more for executions that were stopped; False if that takes too long.
+
+    What a program does when it is stopped takes as long as its last call: a Lambda function may take minutes.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while any(map(has_program, executions)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _answer_stop_execution(response: Any) -> Any:

@@ -46,7 +46,7 @@ from .aws_sdk_task import AwsSdkTask, iso_time
 from .dynamodb_task import DynamoDbTask
 from .execution_task import ExecutionTask
 from .jsonata import JsonataError, evaluate
-from .optimized_task import OptimizedTask
+from .optimized_task import OptimizedTask, error_cause
 from .sagemaker_task import SageMakerTask
 
 _POLL_SECONDS = 0.2
@@ -86,16 +86,10 @@ def _with_scopes_of_its_own(reader: preprocessor.Preprocessor) -> None:
 
 def _lambda_error(error: ClientError) -> tuple[str, str]:
     """Name an error of Lambda as Step Functions does: what the API's model does not have is one for all."""
-    code, metadata = error.response["Error"]["Code"], error.response["ResponseMetadata"]
+    code = error.response["Error"]["Code"]
     modelled = {shape.name for shape in client("lambda").meta.service_model.error_shapes}
-    return (
-        f"Lambda.{code if code in modelled else 'AWSLambdaException'}",
-        (
-            f"{error.response['Error']['Message']} (Service: AWSLambda; Status Code:"
-            f" {metadata['HTTPStatusCode']}; Error Code: {code}; Request ID: {metadata.get('RequestId')};"
-            " Proxy: null)"
-        ),
-    )
+    name = code if code in modelled else "AWSLambdaException"
+    return f"Lambda.{name}", error_cause(error, "AWSLambda")
 
 
 def _task_for(service_name: str) -> Any:

@@ -1,7 +1,6 @@
 """Deleting a state machine of the local Step Functions: its executions are aborted first, as on AWS."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 
-from .executions import has_program, stop
-
-# What a program does when it is stopped takes as long as its last call: a Lambda function may take minutes.
-_PATIENCE_SECONDS = 30.0
-_POLL_SECONDS = 0.05
+from .executions import has_program, stop, wait_for_programs
 
 # By ARN: executions can be described when their machine is gone.
 _left_over: dict[str, Execution] = {}
@@ -46,16 +41,14 @@ def _delete_state_machine(backend: Any, arn: str) -> None:
     _left_over.update({execution.execution_arn: execution for execution in machine.executions})
     for execution in list(machine.executions):
         stop(execution)
-    if any(has_program(execution) for execution in machine.executions):
+    if any(map(has_program, machine.executions)):
         threading.Thread(target=_remove_when_stopped, args=(backend, machine), daemon=True).start()
     else:
         backend.state_machines.remove(machine)
 
 
 def _remove_when_stopped(backend: Any, machine: Any) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while any(has_program(execution) for execution in machine.executions) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    wait_for_programs(machine.executions)
     backend.state_machines.remove(machine)
 
 

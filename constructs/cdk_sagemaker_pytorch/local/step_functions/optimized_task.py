@@ -23,6 +23,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
+from cdk_sagemaker_pytorch.local.base.call_errors import passes
+
 _POLL_SECONDS = 0.2
 
 
@@ -148,8 +150,7 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
         try:
             description = self._look(client, parameters, started)
         except ClientError as error:
-            code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]
-            if code == "ThrottlingException" or status["HTTPStatusCode"] >= 500:
+            if passes(error):
                 return None
             raise
         description.pop("ResponseMetadata", None)
@@ -158,17 +159,13 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
     def _from_error(self, env: Environment, ex: Exception) -> FailureEvent:
         if not isinstance(ex, ClientError):
             return super()._from_error(env=env, ex=ex)
-        code, message = ex.response["Error"]["Code"], ex.response["Error"]["Message"]
-        metadata = ex.response["ResponseMetadata"]
-        name = self._error_name(code, type(ex).__name__)
+        name = self._error_name(ex.response["Error"]["Code"], type(ex).__name__)
         if not name.endswith("Exception"):
             name += "Exception"
         return self._failure(
             env,
             ErrorName(f"{self.error_prefix}.{name}"),
-            f"{message} (Service: {self.name_in_causes or self.sdk_name}; "
-            f"Status Code: {metadata['HTTPStatusCode']}; Error Code: {code}; "
-            f"Request ID: {metadata.get('RequestId')}; Proxy: null)",
+            error_cause(ex, self.name_in_causes or self.sdk_name),
         )
 
     def _failure(self, env: Environment, error_name: ErrorName, cause: str) -> FailureEvent:
@@ -183,6 +180,24 @@ class OptimizedTask(state_task_service_callback.StateTaskServiceCallback):
         return FailureEvent(
             env=env, error_name=error_name, event_type=HistoryEventType.TaskFailed, event_details=details
         )
+
+
+def error_cause(error: ClientError, service: str) -> str:
+    """Return the cause of a state's failure, from what a service answered.
+
+    Parameters
+    ----------
+    error
+        What boto3 raised.
+    service
+        The service as causes name it.
+    """
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    metadata = error.response["ResponseMetadata"]
+    return (
+        f"{message} (Service: {service}; Status Code: {metadata['HTTPStatusCode']}; Error Code: {code}; "
+        f"Request ID: {metadata.get('RequestId')}; Proxy: null)"
+    )
 
 
 def json_value(description: Any) -> Any:

@@ -6,9 +6,9 @@ Parallel or a Map state is run again as a whole, and an execution that a state w
 
 import copy
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from moto.core.exceptions import AWSError
@@ -20,11 +20,8 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import wrap
 
-from .executions import begin_again, has_program
+from .executions import begin_again, run, wait_for_programs
 
-# What a program does when it is stopped takes as long as its last call.
-_PATIENCE_SECONDS = 30.0
-_POLL_SECONDS = 0.05
 _MAX_REDRIVES = 1000  # of AWS
 
 
@@ -60,15 +57,13 @@ def _redrive_execution(response: Any) -> Any:
     backend = response.stepfunction_backend
     execution = backend.describe_execution(response._get_param("executionArn"))
     _check(execution, backend)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while has_program(execution):  # of an execution that was stopped
-        if time.monotonic() > deadline:
-            raise _NotRedrivableError("Execution is still being stopped and cannot be redriven yet")
-        time.sleep(_POLL_SECONDS)
+    if not wait_for_programs([execution]):
+        raise _NotRedrivableError("Execution is still being stopped and cannot be redriven yet")
     before = execution.exec_worker.env
     if not begin_again(execution, execution._get_start_execution_worker()):
         raise _NotRedrivableError("Execution is RUNNING and cannot be redriven")
-    threading.Thread(target=_run, args=(execution, before), daemon=True).start()
+    program = partial(_go_on, execution, before)
+    threading.Thread(target=run, args=(execution, program), daemon=True).start()
     return ActionResult({"redriveDate": execution.redrive_date})
 
 
@@ -82,7 +77,7 @@ def _check(execution: Execution, backend: Any) -> None:
         raise _NotRedrivableError(f"Execution was redriven {_MAX_REDRIVES} times and cannot be redriven")
 
 
-def _run(execution: Any, before: Any) -> None:
+def _go_on(execution: Any, before: Any) -> None:
     """Run the program of an execution from where the one before did not succeed."""
     worker = execution.exec_worker
     program = worker._get_evaluation_entrypoint()
