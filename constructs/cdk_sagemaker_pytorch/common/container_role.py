@@ -4,7 +4,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-__all__ = ["grant_logs_and_metrics", "new_container_role", "sagemaker_arn"]
+__all__ = ["grant_logs_and_metrics", "new_container_role", "pass_role_statement", "sagemaker_arn"]
 
 
 def new_container_role(scope: Construct, construct_id: str) -> iam.Role:
@@ -48,6 +48,21 @@ def grant_logs_and_metrics(role: iam.IRole, scope: Construct, log_groups: str) -
             resources=["*"],  # the action knows no resources; the condition bounds it
             conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
         )
+    )
+
+
+def pass_role_statement(role: iam.IRole) -> iam.PolicyStatement:
+    """Make what allows to hand a role to SageMaker, and to nobody else.
+
+    Parameters
+    ----------
+    role : iam.IRole
+        Role of a container.
+    """
+    return iam.PolicyStatement(
+        actions=["iam:PassRole"],
+        resources=[role.role_arn],
+        conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
     )
 
 

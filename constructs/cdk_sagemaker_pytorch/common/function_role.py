@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-__all__ = ["new_function_role"]
+__all__ = ["attach_policy", "new_function_role"]
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
 _NETWORK_ACTIONS = (
@@ -53,3 +54,29 @@ def new_function_role(
         # Lambda asks for them before the interfaces exist, without naming any.
         role.add_to_policy(iam.PolicyStatement(actions=list(_NETWORK_ACTIONS), resources=["*"]))
     return role
+
+
+def attach_policy(
+    scope: Construct,
+    construct_id: str,
+    function: lambda_.Function,
+    statements: Sequence[iam.PolicyStatement],
+) -> iam.Policy:
+    """Allow a function what has to do with resources that need the function themselves.
+
+    It is a policy of its own: in the role's first one, which the function depends on, it would close a
+    circle.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    function : lambda_.Function
+        The function; its role was made in the app.
+    statements : sequence of iam.PolicyStatement
+        What it may do.
+    """
+    policy = iam.Policy(scope, construct_id, statements=list(statements))
+    assert function.role is not None, "a function of the app has a role"  # noqa: S101
+    function.role.attach_inline_policy(policy)
+    return policy

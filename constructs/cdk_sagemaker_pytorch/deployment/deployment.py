@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
@@ -20,13 +19,14 @@ from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.packaging.packaging_states import PackagingStates
 from cdk_sagemaker_pytorch.serving.elastic_inference import warn_of_accelerator
-from cdk_sagemaker_pytorch.serving.endpoint import endpoint_metric, grant_invoke_endpoint
 from cdk_sagemaker_pytorch.serving.inference_code import CODE_DIRECTORY
 from cdk_sagemaker_pytorch.serving.inference_container import InferenceContainer
+from cdk_sagemaker_pytorch.serving.invokable_endpoint import InvokableEndpoint
 from cdk_sagemaker_pytorch.serving.production_variant import ProductionVariant
 from cdk_sagemaker_pytorch.serving.settings import Instances, ServingContainer, model_data_members
 from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.input_check import check_input
 from cdk_sagemaker_pytorch.states.names import RUN_SUFFIX, name_prefix
 from cdk_sagemaker_pytorch.training.training_job import PyTorchTrainingJob
 
@@ -38,7 +38,7 @@ from .settings import DeploymentOptions, SampleRequest
 __all__ = ["PyTorchDeployment"]
 
 
-class PyTorchDeployment(Construct):
+class PyTorchDeployment(Construct, InvokableEndpoint):
     """Brings a trained model into service: `deploy` of the SageMaker Python SDK as a state machine.
 
     Every execution packages a model with the inference code, and creates or updates the endpoint. Deployments
@@ -240,22 +240,6 @@ class PyTorchDeployment(Construct):
         """Let `grantee` start executions."""
         return self.state_machine.grant_start_execution(grantee)
 
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let `grantee` invoke the endpoint."""
-        return grant_invoke_endpoint(grantee, self.endpoint_arn)
-
-    def metric(self, metric_name: str, **options: Any) -> cloudwatch.Metric:
-        """Get a metric of the endpoint's variant.
-
-        Parameters
-        ----------
-        metric_name : str
-            For example ``Invocations`` or ``ModelLatency``.
-        **options
-            Further properties of `aws_cloudwatch.Metric`, for example ``statistic``.
-        """
-        return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
-
     def _grant(self, training_job: PyTorchTrainingJob | None, instances: Instances) -> None:
         if training_job is not None:
             training_job.grant_read_output(self.packager)
@@ -311,9 +295,6 @@ class PyTorchDeployment(Construct):
             "$states.input", version_prefix=self.version_prefix, compressed=self._options.compressed
         )
         scope = self._ownership
-        refused = sfn.Fail.jsonata(
-            scope, "Input refused", error="InputRefused", cause=jsonata.evaluate(problems)
-        )
         absent = "{'model_data': null, 'training_job_name': null, 'roll_back': null, 'requested_at': null}"
         begin = sfn.Pass.jsonata(
             scope,
@@ -337,15 +318,7 @@ class PyTorchDeployment(Construct):
             },
         )
         begin.next(states)
-        return (
-            sfn.Choice.jsonata(scope, "Input understood?")
-            .when(
-                sfn.Condition.jsonata(jsonata.evaluate(f"{problems} = ''")),
-                begin,
-                outputs=jsonata.evaluate(f"$merge([{absent}, $states.input])"),
-            )
-            .otherwise(refused)
-        )
+        return check_input(scope, problems, begin, f"$merge([{absent}, $states.input])")
 
     def _package_states(
         self, training_job: PyTorchTrainingJob | None, archive: SourceArchive, version: FrameworkVersion

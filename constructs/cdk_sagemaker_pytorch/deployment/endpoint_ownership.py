@@ -12,15 +12,16 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_sagemaker_pytorch.common.artifacts_bucket import ArtifactsBucket
 from cdk_sagemaker_pytorch.common.container_role import (
     grant_logs_and_metrics,
     new_container_role,
+    pass_role_statement,
     sagemaker_arn,
 )
-from cdk_sagemaker_pytorch.common.function_role import new_function_role
+from cdk_sagemaker_pytorch.common.function_role import attach_policy, new_function_role
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.source.shipped_assets import shipped_function
@@ -193,22 +194,19 @@ class EndpointOwnership(Construct):
         if not is_destroyed:
             self._retain([*self._needed, self._ledger])
 
-    def _retain(self, constructs: Sequence[object]) -> None:
+    def _retain(self, constructs: Sequence[IConstruct]) -> None:
         for construct in constructs:
-            assert isinstance(construct, Construct)  # noqa: S101
             for resource in construct.node.find_all():
                 if isinstance(resource, CfnResource):
                     resource.apply_removal_policy(RemovalPolicy.RETAIN)
 
     def _watch(self, machine: sfn.StateMachine) -> iam.Policy:
-        """Let the function ask whether an execution lives, stop it, and go on in another invocation.
-
-        A policy of its own: in the role's first one, which the function depends on, it would close a circle.
-        """
-        policy = iam.Policy(
+        """Let the function ask whether an execution lives, stop it, and go on in another invocation."""
+        return attach_policy(
             self,
             "Watch",
-            statements=[
+            self.function,
+            [
                 iam.PolicyStatement(
                     actions=["states:DescribeExecution", "states:StopExecution"],
                     resources=[executions_arn(machine)],
@@ -219,9 +217,6 @@ class EndpointOwnership(Construct):
                 ),
             ],
         )
-        assert self.function.role is not None  # noqa: S101
-        self.function.role.attach_inline_policy(policy)
-        return policy
 
     def _new_function(self) -> lambda_.Function:
         log_group = logs.LogGroup(
@@ -302,11 +297,7 @@ class EndpointOwnership(Construct):
                 actions=["sagemaker:DescribeTrainingJob"],
                 resources=[sagemaker_arn(self, "training-job", "*")],
             ),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[self.model_role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
+            pass_role_statement(self.model_role),
         ]
 
     def allow_adoption(self) -> None:

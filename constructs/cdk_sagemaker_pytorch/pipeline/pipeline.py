@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.function_role import attach_policy
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.problems import ConfigurationError, Problems
 from cdk_sagemaker_pytorch.deployment.deployment import PyTorchDeployment
@@ -20,6 +21,8 @@ from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.serving.settings import Instances, ServingContainer
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.input_check import check_input
+from cdk_sagemaker_pytorch.states.job_state import managed_rule_statement
 from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX, name_prefix
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 from cdk_sagemaker_pytorch.training.execution_input import EXECUTION_INPUT
@@ -171,22 +174,11 @@ artifacts_bucket, timeout, adopt, removal_policy, packager
     def _check_input(self, understood: sfn.IChainable) -> sfn.Choice:
         """Refuse an input that is not understood, before anything starts; null counts as absent."""
         problems = self.training_job.input_problems("$states.input")
-        refused = sfn.Fail.jsonata(
-            self, "Input refused", error="InputRefused", cause=jsonata.evaluate(problems)
-        )
         given = (
             "$merge([{}, $sift($states.input, function($value, $name)"
             f" {{$name in {jsonata.literal(EXECUTION_INPUT)} and $value != null}})])"
         )
-        return (
-            sfn.Choice.jsonata(self, "Input understood?")
-            .when(
-                sfn.Condition.jsonata(jsonata.evaluate(f"{problems} = ''")),
-                understood,
-                outputs=jsonata.evaluate(given),
-            )
-            .otherwise(refused)
-        )
+        return check_input(self, problems, understood, given)
 
     def _trained(self) -> sfn.Pass:
         return sfn.Pass.jsonata(self, "Trained", assign={"training": jsonata.evaluate("$states.input")})
@@ -215,17 +207,7 @@ artifacts_bucket, timeout, adopt, removal_policy, packager
                     actions=["states:DescribeExecution", "states:StopExecution"],
                     resources=[executions_arn(machine)],
                 ),
-                # Step Functions learns of the execution's end from this managed rule.
-                iam.PolicyStatement(
-                    actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                    resources=[
-                        Stack.of(self).format_arn(
-                            service="events",
-                            resource="rule",
-                            resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule",
-                        )
-                    ],
-                ),
+                managed_rule_statement(self, "StepFunctionsExecution"),
             ],
             output=jsonata.evaluate("$states.result.Output"),
         )
@@ -256,19 +238,15 @@ artifacts_bucket, timeout, adopt, removal_policy, packager
     def _stop_with_stack(self, machine: sfn.StateMachine) -> None:
         """Stop what runs, with the jobs that it waits for, before the state machine goes."""
         function = self.deployment.function
-        stop = iam.Policy(
+        stop = attach_policy(
             self,
             "Stop",
-            statements=[
+            function,
+            [
                 iam.PolicyStatement(actions=["states:ListExecutions"], resources=[machine.state_machine_arn]),
-                iam.PolicyStatement(
-                    actions=["states:StopExecution"],
-                    resources=[executions_arn(machine)],
-                ),
+                iam.PolicyStatement(actions=["states:StopExecution"], resources=[executions_arn(machine)]),
             ],
         )
-        assert function.role is not None  # noqa: S101
-        function.role.attach_inline_policy(stop)
         executions = CustomResource(
             self,
             "Executions",

@@ -1,9 +1,5 @@
 """An endpoint that serves a PyTorch model."""
 
-from typing import Any
-
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -14,16 +10,17 @@ from cdk_sagemaker_pytorch.images.container_image import processor_of
 from cdk_sagemaker_pytorch.images.instance_processor import instance_family
 
 from .elastic_inference import acknowledge_accelerator, check_accelerator, warn_of_accelerator
+from .invokable_endpoint import InvokableEndpoint
 from .model import PyTorchModel
 from .production_variant import ProductionVariant
 from .settings import Instances
 
-__all__ = ["PyTorchEndpoint", "endpoint_metric", "grant_invoke_endpoint"]
+__all__ = ["PyTorchEndpoint"]
 
 _ENDPOINT_NAME = Text(shape="EndpointName")
 
 
-class PyTorchEndpoint(Construct):
+class PyTorchEndpoint(Construct, InvokableEndpoint):
     """Serves a model: what `deploy` does in the SageMaker Python SDK.
 
     Any change of the model or the instances makes a new endpoint configuration, which the endpoint
@@ -107,22 +104,6 @@ class PyTorchEndpoint(Construct):
         self.endpoint_config_name = config.attr_endpoint_config_name
         self.endpoint_arn = resource.ref
 
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let `grantee` invoke the endpoint."""
-        return grant_invoke_endpoint(grantee, self.endpoint_arn)
-
-    def metric(self, metric_name: str, **options: Any) -> cloudwatch.Metric:
-        """Get a metric of the endpoint's variant.
-
-        Parameters
-        ----------
-        metric_name : str
-            For example ``Invocations`` or ``ModelLatency``.
-        **options
-            Further properties of `aws_cloudwatch.Metric`, for example ``statistic``.
-        """
-        return endpoint_metric(self.endpoint_name, self.variant_name, metric_name, **options)
-
 
 def _check_image(
     problems: Problems, model: PyTorchModel, instance_type: object, accelerator_type: object
@@ -139,40 +120,3 @@ def _check_image(
             "instance_type must have the processor that the model's image was chosen for,"
             f" as {model.instance_type} has, got {instance_type}: give it to the PyTorchModel",
         )
-
-
-def grant_invoke_endpoint(grantee: iam.IGrantable, endpoint_arn: str) -> iam.Grant:
-    """Let `grantee` invoke an endpoint, and stream its answers.
-
-    Parameters
-    ----------
-    grantee : iam.IGrantable
-        Who may.
-    endpoint_arn : str
-        The endpoint.
-    """
-    return iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
-        resource_arns=[endpoint_arn],
-    )
-
-
-def endpoint_metric(
-    endpoint_name: str, variant_name: str, metric_name: str, **options: Any
-) -> cloudwatch.Metric:
-    """Get a metric of an endpoint's variant.
-
-    Parameters
-    ----------
-    endpoint_name, variant_name, metric_name : str
-        What to measure.
-    **options
-        Further properties of `aws_cloudwatch.Metric`.
-    """
-    return cloudwatch.Metric(
-        namespace="AWS/SageMaker",
-        metric_name=metric_name,
-        dimensions_map={"EndpointName": endpoint_name, "VariantName": variant_name},
-        **options,
-    )

@@ -1,4 +1,4 @@
-"""What every state needs that runs a SageMaker job and waits for its end."""
+"""What every state needs that runs a SageMaker job, or an execution, and waits for its end."""
 
 from typing import Literal
 
@@ -6,9 +6,9 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
+from cdk_sagemaker_pytorch.common.container_role import pass_role_statement, sagemaker_arn
 
-__all__ = ["job_statements"]
+__all__ = ["job_statements", "managed_rule_statement"]
 
 
 def job_statements(
@@ -37,20 +37,26 @@ def job_statements(
             ],
             resources=[sagemaker_arn(scope, f"{kind.lower()}-job", f"{name_prefix}-*")],
         ),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[role.role_arn],
-            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-        ),
-        # Step Functions learns of the job's end from this managed rule.
-        iam.PolicyStatement(
-            actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            resources=[
-                Stack.of(scope).format_arn(
-                    service="events",
-                    resource="rule",
-                    resource_name=f"StepFunctionsGetEventsForSageMaker{kind}JobsRule",
-                )
-            ],
-        ),
+        pass_role_statement(role),
+        managed_rule_statement(scope, f"SageMaker{kind}Jobs"),
     ]
+
+
+def managed_rule_statement(scope: Construct, events: str) -> iam.PolicyStatement:
+    """Make what lets Step Functions keep its managed rule, which tells it of the end of what it waits for.
+
+    Parameters
+    ----------
+    scope : Construct
+        Any construct of the stack.
+    events : str
+        What the rule's name says that it is for, for example ``StepFunctionsExecution``.
+    """
+    return iam.PolicyStatement(
+        actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+        resources=[
+            Stack.of(scope).format_arn(
+                service="events", resource="rule", resource_name=f"StepFunctionsGetEventsFor{events}Rule"
+            )
+        ],
+    )

@@ -3,15 +3,13 @@
 from collections.abc import Collection, Iterator
 
 from cdk_sagemaker_pytorch.common.api_limits import API_LIMITS
+from cdk_sagemaker_pytorch.states.input_check import all_problems, not_matching, unknown_members
 from cdk_sagemaker_pytorch.states.jsonata import literal
 
-__all__ = ["EXECUTION_INPUT", "input_problems"]
+__all__ = ["EXECUTION_INPUT", "input_problems", "named_training_job"]
 
 EXECUTION_INPUT = ("hyperparameters", "inputs", "training_job_name")
 """Members of an execution's input; null counts as absent."""
-
-# What Step Functions itself adds where one execution starts another, and what its console does.
-_LET_THROUGH = ("AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "Comment")
 
 
 def input_problems(
@@ -38,7 +36,7 @@ def input_problems(
         Names of channels that the library adds. Defaults to none.
     """
     checks = [
-        _unknown_members(),
+        unknown_members(EXECUTION_INPUT, ", ".join(EXECUTION_INPUT)),
         *_hyperparameter_checks(hyperparameters, own_hyperparameters),
         (
             "$given($in.inputs) and $type($in.inputs) != 'object'"
@@ -47,23 +45,11 @@ def input_problems(
         *_input_checks(channels, own_channels),
         *_job_name_checks(),
     ]
-    texts = ", ".join(f"({check} : '')" for check in checks)
-    return (
-        f"($in := {given};"
-        " $given := function($value) {$exists($value) and $value != null};"
+    definitions = (
         " $object := function($value) {$type($value) = 'object' ? $value : {}};"
         " $names := function($value) {$keys($object($value))};"
-        " $type($in) != 'object' ? 'the input must be an object'"
-        f" : ($found := [{texts}][$ != '']; $exists($found) ? $join($found, '; ') : ''))"
     )
-
-
-def _unknown_members() -> str:
-    return (
-        f"$unknown := $keys($in)[$not($ in {literal([*EXECUTION_INPUT, *_LET_THROUGH])})];"
-        " $exists($unknown)"
-        f" ? 'unknown ' & $join($unknown, ', ') & ': an execution takes {', '.join(EXECUTION_INPUT)}'"
-    )
+    return all_problems(given, checks, definitions)
 
 
 def _hyperparameter_checks(names: Collection[str], own_count: int) -> Iterator[str]:
@@ -114,12 +100,14 @@ def _input_checks(names: Collection[str], own_names: Collection[str]) -> Iterato
         )
 
 
+def named_training_job() -> str:
+    """Write the check for what cannot be the name of a training job."""
+    pattern = f"^{API_LIMITS['TrainingJobName']['pattern']}$"
+    return not_matching("training_job_name", pattern, "the name of a training job")
+
+
 def _job_name_checks() -> Iterator[str]:
-    yield (
-        "$given($in.training_job_name) and $not($type($in.training_job_name) = 'string'"
-        f" and $contains($string($in.training_job_name), /^{API_LIMITS['TrainingJobName']['pattern']}$/))"
-        " ? 'training_job_name must be the name of a training job'"
-    )
+    yield named_training_job()
     yield (
         "$given($in.training_job_name) and ($given($in.hyperparameters) or $given($in.inputs))"
         " ? 'training_job_name is of a job that has been trained: leave out hyperparameters and inputs'"
