@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 from endpoint import Endpoint, Look
 from executions import Executions
 from ledger import BusyError, Holder, Ledger, LedgerClosedError, Record
+from recovery import Recovery
 from sample import check_answer
 from versions import Versions
 from way import EndpointNotInServiceError, EndpointNotOursError, Way
@@ -50,7 +50,7 @@ class Deployment:
 
 
 class Deployer:
-    """Brings versions of one endpoint into service, and takes them back.
+    """Brings versions of one endpoint into service.
 
     Parameters
     ----------
@@ -60,6 +60,8 @@ class Deployer:
         A boto3 client of ``sagemaker-runtime``.
     way : Way
         The way of the endpoint.
+    recovery : Recovery
+        What finishes what has to go back.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Deployer:
         executions: Executions,
         runtime: Any,
         way: Way,
+        recovery: Recovery,
     ) -> None:
         self._ledger = ledger
         self._endpoint = endpoint
@@ -78,6 +81,7 @@ class Deployer:
         self._executions = executions
         self._runtime = runtime
         self._way = way
+        self._recovery = recovery
 
     def announce(self, wanted: Deployment) -> dict[str, Any]:
         """Write down what an execution is about to make, before it makes anything.
@@ -128,12 +132,12 @@ class Deployer:
         try:
             with self._ledger.step(self._check_open) as record:
                 if record.holder is None or record.holder.execution != wanted.execution:
-                    if record.holder is not None and not self._take_turn_of(record.holder):
+                    if record.holder is not None and not self._recovery.take_turn_of(record.holder):
                         return {"state": "waiting", "for": record.holder.execution}
                     record = self._ledger.read()
                     if _is_late(record, wanted):
-                        self._drop(wanted.version)
-                        self._tidy_up_if_settled()
+                        self._recovery.drop(wanted.version)
+                        self._recovery.tidy_up_if_settled()
                         return {"state": "superseded", "by": record.verified}
                     self._hold(record, wanted)
                 elif record.holder.taking_back:
@@ -203,10 +207,10 @@ class Deployer:
 
         was_ours = self._ledger.read().made_here
         record = self._ledger.change(note)
-        warnings = self._tidy_up(record, look)
+        warnings = self._recovery.tidy_up(record, look)
         if not was_ours:
             warnings += self._mark(record, look)
-        self._ledger.change(_release)
+        self._ledger.change(Record.release)
         return warnings
 
     def _mark(self, record: Record, look: Look) -> list[str]:
@@ -237,86 +241,17 @@ class Deployer:
                 if record.holder is None or record.holder.execution != wanted.execution:
                     return {"state": "taken_back"}
                 if record.newest == wanted.order:
-                    self._ledger.change(_release)
+                    self._ledger.change(Record.release)
                     return {"state": "deployed", "warnings": []}
-                return {"state": "taken_back" if self._go_back(record.holder) else "moving"}
+                return {"state": "taken_back" if self._recovery.go_back(record.holder) else "moving"}
         except BusyError:
             return {"state": "moving"}
-
-    def reconcile(self) -> dict[str, Any]:
-        """Finish what executions have left that do not run any more.
-
-        Returns
-        -------
-        dict
-            ``{"state"}``: ``settled``; ``moving`` when there is more to do soon; ``stuck`` when what was
-            verified does not come into service, which is tried again the next time.
-        """
-        record = self._ledger.read()
-        if record.closed or record.owner is None:
-            return {"state": "settled"}  # whoever removes the endpoint does the rest
-        holder = record.holder
-        is_held = holder is not None and self._executions.is_running(holder.execution)
-        if not self._dead_runs(record) and (is_held or (holder is None and not record.removing)):
-            return {"state": "settled"}
-        try:
-            with self._ledger.step(lambda record: None) as record:
-                if record.holder is not None and not is_held and not self._take_over(record.holder):
-                    return {"state": "moving"}
-                for version in self._dead_runs(self._ledger.read()):
-                    self._versions.stop_packaging(version)
-                    self._drop(version)
-                if self._ledger.read().holder is None and not self._leave_what_was_given_up():
-                    return {"state": "moving"}
-        except BusyError:
-            return {"state": "moving"}
-        except EndpointNotInServiceError as error:
-            print(f"stuck: {error}")  # noqa: T201 - the log
-            self._ledger.change(Record.try_again)
-            return {"state": "stuck"}
-        return {"state": "settled"}
 
     def _is_held_by_another(self, wanted: Deployment) -> bool:
         holder = self._ledger.read().holder
         if holder is None or holder.execution == wanted.execution:
             return False
         return self._executions.is_running(holder.execution)
-
-    def _take_over(self, holder: Holder) -> bool:
-        """Finish the deployment of a holder that does not run any more; tell whether the turn is free."""
-        if self._executions.is_running(holder.execution):
-            return False
-        record = self._ledger.read()
-        if record.newest == holder.order and record.verified == holder.version:
-            self._ledger.change(_release)
-            return True
-        self._versions.stop_packaging(holder.version)
-        return self._go_back(holder)
-
-    def _take_turn_of(self, holder: Holder) -> bool:
-        """As `_take_over`; where what was verified does not serve either, the next version may."""
-        try:
-            return self._take_over(holder)
-        except EndpointNotInServiceError as error:
-            print(f"{holder.version} not taken back: {error}")  # noqa: T201 - the log
-            self._ledger.change(lambda record: _give_up(record, holder))
-            return True
-
-    def _go_back(self, holder: Holder) -> bool:
-        """Go one step back; tell whether the endpoint has arrived and the candidate is removed."""
-
-        def begin(record: Record) -> None:
-            if record.holder is not None and not record.holder.taking_back:
-                record.holder.taking_back = True
-                record.attempts, record.problem = 0, None
-
-        target = self._ledger.change(begin).verified
-        look = self._way.back(target)
-        if look is None:
-            return False
-        self._ledger.change(lambda record: _give_up(record, holder))
-        self._tidy_up(self._ledger.read(), look)
-        return True
 
     def _hold(self, record: Record, wanted: Deployment) -> None:
         """Become the holder, unless the endpoint is not the stack's, or the execution was given up."""
@@ -340,69 +275,17 @@ class Deployer:
 
         self._ledger.change(note)
 
-    def _drop(self, version: str) -> None:
-        """Note that what an execution has announced is to be removed."""
-
-        def note(record: Record) -> None:
-            if record.runs.pop(version, None) is not None and not record.is_kept(version):
-                record.removing.append(version)
-
-        if version in self._ledger.read().runs:
-            self._ledger.change(note)
-
     def _drop_announced(self, wanted: Deployment) -> dict[str, Any]:
         """Remove what an execution has announced that never had its turn."""
         if self._ledger.read().runs.get(wanted.version) == wanted.execution:
             try:
                 with self._ledger.step(lambda record: None):
-                    self._versions.stop_packaging(wanted.version)
-                    self._drop(wanted.version)
+                    self._recovery.abandon(wanted.version)
                     if self._ledger.read().holder is None:
-                        self._tidy_up_if_settled()
+                        self._recovery.tidy_up_if_settled()
             except BusyError:
                 return {"state": "moving"}
         return {"state": "taken_back"}
-
-    def _dead_runs(self, record: Record) -> list[str]:
-        return [
-            version
-            for version, execution in record.runs.items()
-            if record.holder is None or record.holder.version != version
-            if not self._executions.is_running(execution)
-        ]
-
-    def _leave_what_was_given_up(self) -> bool:
-        """Go one step back from a version that serves unverified; tell whether all is tidied up."""
-        found = self._way.settled()
-        if found is None:
-            return False
-        record, look = self._ledger.read(), found[0]
-        if look.config in record.removing and not record.is_kept(look.config):
-            arrived = self._way.back(record.verified)
-            if arrived is None:
-                return False
-            look = arrived
-        self._tidy_up(self._ledger.read(), look)
-        return True
-
-    def _tidy_up_if_settled(self) -> None:
-        found = self._way.settled()
-        if found is not None:
-            self._tidy_up(self._ledger.read(), found[0])
-
-    def _tidy_up(self, record: Record, look: Look) -> list[str]:
-        """Remove the versions that are to go; return what could not be removed."""
-        problems = []
-        for version in record.removing:
-            if version == look.config or record.is_kept(version):
-                continue
-            try:
-                self._versions.remove(version)
-            except ClientError as error:
-                problems.append(f"{version} is left over: {error}")
-            else:
-                self._ledger.change(partial(_removed, version))
-        return problems
 
     def _check_open(self, record: Record) -> None:
         if record.closed or record.owner is None:
@@ -437,21 +320,3 @@ def _is_committed(record: Record, wanted: Deployment) -> bool:
     if record.holder is not None and record.holder.execution == wanted.execution:
         return False
     return record.newest == wanted.order or (not wanted.rolls_back and record.is_kept(wanted.version))
-
-
-def _release(record: Record) -> None:
-    record.holder = None
-
-
-def _removed(version: str, record: Record) -> None:
-    if version in record.removing:
-        record.removing.remove(version)
-
-
-def _give_up(record: Record, holder: Holder) -> None:
-    """End a deployment without success."""
-    record.holder = None
-    record.end_way()
-    record.runs.pop(holder.version, None)
-    if not record.is_kept(holder.version) and holder.version not in record.removing:
-        record.removing.append(holder.version)

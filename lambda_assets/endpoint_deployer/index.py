@@ -30,6 +30,7 @@ from deployment import Deployer, Deployment
 from endpoint import Endpoint
 from executions import Executions
 from ledger import Ledger
+from recovery import Recovery
 from removal import Claim, Ownership
 from training import completed_training_job
 from versions import Versions
@@ -110,13 +111,15 @@ class Function:
         ledger = Ledger(services.dynamodb, environment["LEDGER"], endpoint.name, services.now)
         parts: dict[str, Any] = {
             "ledger": ledger,
-            "endpoint": endpoint,
             "versions": Versions(sagemaker, artifacts, environment["VERSION_PREFIX"]),
             "executions": self._executions,
             "way": Way(ledger, endpoint, services.now, services.sleep),
         }
-        self._deployer = Deployer(runtime=services.runtime, **parts)
-        self._ownership = Ownership(**parts)
+        self._recovery = Recovery(**parts)
+        self._deployer = Deployer(
+            endpoint=endpoint, runtime=services.runtime, recovery=self._recovery, **parts
+        )
+        self._ownership = Ownership(endpoint=endpoint, **parts)
 
     def handle(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Handle one event; see the module."""
@@ -141,13 +144,13 @@ class Function:
         raise ValueError(f"action is not known: {event['action']}")
 
     def _reconcile(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        found = self._deployer.reconcile()
+        found = self._recovery.reconcile()
         while found["state"] == "moving":
             if not self._has_time(context):
                 self._go_on_later(event, context)
                 break
             self._services.sleep(_WAIT_SECONDS)
-            found = self._deployer.reconcile()
+            found = self._recovery.reconcile()
         return found
 
     def _on_stack_change(self, event: dict[str, Any], context: Any) -> dict[str, Any]:

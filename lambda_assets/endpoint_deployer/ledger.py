@@ -129,6 +129,10 @@ class Record:
         """Tell whether a version serves or stays for a rollback."""
         return version == self.verified or version in self.retained
 
+    def release(self) -> None:
+        """Leave the turn to others."""
+        self.holder = None
+
     def try_again(self) -> None:
         """Count the attempts of this way from the beginning."""
         self.attempts = 0

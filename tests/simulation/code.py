@@ -17,6 +17,7 @@ MODULES = (
     "sample",
     "training",
     "way",
+    "recovery",
     "deployment",
     "cloudformation",
     "removal",

@@ -45,13 +45,13 @@ MUTANTS = (
     Mutant("the latest wins", "deployment", "return wanted.order < record.newest", "return False"),
     Mutant(
         "back to nothing",
-        "deployment",
+        "recovery",
         "target = self._ledger.change(begin).verified",
         "self._ledger.change(begin); target = None",
     ),
     Mutant(
         "removed while it serves",
-        "deployment",
+        "recovery",
         "if version == look.config or record.is_kept(version):",
         "if False:",
     ),
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant("jobs run on", "versions", 'job["ProcessingJobStatus"] == "InProgress"', "False"),
     Mutant(
         "nobody reconciles",
-        "deployment",
+        "recovery",
         "if record.closed or record.owner is None:\n            return {",
         "if True:\n            return {",
     ),

@@ -322,13 +322,15 @@ class Setting:
         artifacts = SimpleNamespace(supersede=self.superseded.append)
         parts = {
             "ledger": self.ledger,
-            "endpoint": self.endpoint,
             "versions": code.versions.Versions(self.sagemaker, artifacts, "digits"),
             "executions": code.executions.Executions(self.states),
             "way": self.way,
         }
-        self.deployer = code.deployment.Deployer(runtime=self.runtime, **parts)
-        self.ownership = code.removal.Ownership(**parts)
+        self.recovery = code.recovery.Recovery(**parts)
+        self.deployer = code.deployment.Deployer(
+            endpoint=self.endpoint, runtime=self.runtime, recovery=self.recovery, **parts
+        )
+        self.ownership = code.removal.Ownership(endpoint=self.endpoint, **parts)
 
     def sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)

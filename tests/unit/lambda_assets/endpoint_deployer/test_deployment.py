@@ -151,7 +151,7 @@ def test_fails_when_what_it_announced_was_taken_back(claimed: Setting) -> None:
     wanted = claimed.wanted(1)
     claimed.deployer.announce(wanted)
     claimed.stop(wanted)
-    claimed.deployer.reconcile()
+    claimed.recovery.reconcile()
     with pytest.raises(claimed.code.deployment.NotHolderError) as raised:
         claimed.bring(wanted)
     assert str(raised.value) == f"{version(1)} {TAKEN_BACK}"
@@ -371,7 +371,7 @@ def test_what_cannot_be_removed_is_a_warning_and_is_removed_later(claimed: Setti
     assert warning.startswith(f"{version(1)} is left over: ")
     assert claimed.record.removing == [version(1)]
     claimed.stop(wanted)
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.sagemaker.versions == {version(2)}
     assert claimed.record.removing == []
 
@@ -541,7 +541,7 @@ def test_there_is_nothing_to_do_while_an_execution_runs(claimed: Setting) -> Non
     claimed.deploy(1)
     claimed.begin(2)
     before = claimed.record
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.record == before
 
 
@@ -550,16 +550,16 @@ def test_there_is_nothing_to_do_where_no_stack_keeps_the_endpoint(setting: Setti
     if closed:
         setting.note(owner=STACK, closed=True, runs={version(1): execution(1)})
     before = setting.record
-    assert setting.deployer.reconcile() == {"state": "settled"}
+    assert setting.recovery.reconcile() == {"state": "settled"}
     assert setting.record == before
 
 
 def test_what_a_stopped_execution_left_is_taken_back(claimed: Setting) -> None:
     claimed.deploy(1)
     claimed.stop(claimed.arrive(2))
-    assert claimed.deployer.reconcile() == {"state": "moving"}
+    assert claimed.recovery.reconcile() == {"state": "moving"}
     claimed.sagemaker.settle()
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.sagemaker.endpoint.config == version(1)
     assert claimed.sagemaker.versions == {version(1)}
     assert claimed.record.holder is None
@@ -568,7 +568,7 @@ def test_what_a_stopped_execution_left_is_taken_back(claimed: Setting) -> None:
 def test_the_endpoint_is_waited_for_before_it_is_taken_back(claimed: Setting) -> None:
     claimed.deploy(1)
     claimed.stop(claimed.begin(2))
-    assert claimed.deployer.reconcile() == {"state": "moving"}
+    assert claimed.recovery.reconcile() == {"state": "moving"}
     assert claimed.sagemaker.endpoint.wanted == version(2)
 
 
@@ -578,7 +578,7 @@ def test_what_was_announced_and_stopped_is_removed(claimed: Setting) -> None:
     claimed.deployer.announce(wanted)
     claimed.sagemaker.jobs[version(2)] = "InProgress"
     claimed.stop(wanted)
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.record.runs == {}
     assert claimed.sagemaker.jobs == {version(2): "Stopping"}
     assert claimed.superseded == [version(2)]
@@ -589,7 +589,7 @@ def test_what_was_announced_and_stopped_is_removed_beside_one_that_holds_the_tur
     wanted = claimed.wanted(2)
     claimed.deployer.announce(wanted)
     claimed.stop(wanted)
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.record.runs == {version(1): execution(1)}
     assert claimed.record.removing == [version(2)]
     assert claimed.record.holder.execution == execution(1)
@@ -598,7 +598,7 @@ def test_what_was_announced_and_stopped_is_removed_beside_one_that_holds_the_tur
 def test_a_version_that_was_verified_before_its_execution_was_stopped_stays(claimed: Setting) -> None:
     wanted = claimed.deploy(1)
     claimed.note(holder=claimed.code.ledger.Holder(wanted.execution, wanted.version, wanted.order))
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.record.holder is None
     assert claimed.sagemaker.endpoint.config == version(1)
 
@@ -607,7 +607,7 @@ def test_reconciling_leaves_another_invocation_alone(claimed: Setting) -> None:
     claimed.deploy(1)
     claimed.stop(claimed.arrive(2))
     with claimed.another_ledger().step(lambda record: None):
-        assert claimed.deployer.reconcile() == {"state": "moving"}
+        assert claimed.recovery.reconcile() == {"state": "moving"}
     assert claimed.sagemaker.endpoint.wanted == version(2)
 
 
@@ -616,7 +616,7 @@ def test_an_execution_that_was_redriven_in_between_keeps_its_turn(claimed: Setti
     wanted = claimed.arrive(2)
     claimed.stop(wanted)
     claimed.dynamodb.before["put_item"] = lambda: claimed.states.running.add(wanted.execution)
-    assert claimed.deployer.reconcile() == {"state": "moving"}
+    assert claimed.recovery.reconcile() == {"state": "moving"}
     assert claimed.record.holder.taking_back is False
     assert claimed.deployer.commit(wanted, 1)["state"] == "deployed"
 
@@ -627,13 +627,13 @@ def test_an_endpoint_that_does_not_come_back_is_tried_again_the_next_time(
     claimed.deploy(1)
     claimed.stop(claimed.arrive(2))
     for _ in range(5):
-        assert claimed.deployer.reconcile() == {"state": "moving"}
+        assert claimed.recovery.reconcile() == {"state": "moving"}
         claimed.sagemaker.settle(reason="no capacity")
-    assert claimed.deployer.reconcile() == {"state": "stuck"}
+    assert claimed.recovery.reconcile() == {"state": "stuck"}
     assert "stuck: endpoint digits is InService with" in capsys.readouterr().out
-    assert claimed.deployer.reconcile() == {"state": "moving"}
+    assert claimed.recovery.reconcile() == {"state": "moving"}
     claimed.sagemaker.settle()
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.sagemaker.endpoint.config == version(1)
 
 
@@ -642,9 +642,9 @@ def test_a_failed_endpoint_is_made_again_with_the_verified_version(claimed: Sett
     claimed.stop(claimed.begin(2))
     claimed.sagemaker.settle("Failed", reason="no ping")
     for _ in range(2):
-        assert claimed.deployer.reconcile() == {"state": "moving"}
+        assert claimed.recovery.reconcile() == {"state": "moving"}
         claimed.sagemaker.settle()
-    assert claimed.deployer.reconcile() == {"state": "settled"}
+    assert claimed.recovery.reconcile() == {"state": "settled"}
     assert claimed.sagemaker.endpoint.config == version(1)
     assert claimed.sagemaker.endpoint.tags == {"cdk-sagemaker-pytorch:owner": STACK}
 
@@ -655,7 +655,7 @@ def test_an_endpoint_that_another_stack_has_made_anew_is_not_marked(claimed: Set
     claimed.deployer.announce(stopped)
     claimed.stop(stopped)
     claimed.sagemaker.serve("theirs", owner="another-stack")
-    claimed.deployer.reconcile()
+    claimed.recovery.reconcile()
     assert claimed.sagemaker.endpoint.tags == {"cdk-sagemaker-pytorch:owner": "another-stack"}
 
 
