@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
@@ -189,6 +190,28 @@ def test_endpoint_full(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check
     matches_snapshot()
 
 
+def full_serving(stack: Stack) -> dict[str, Any]:
+    """Every option of what serves that a deployment and a pipeline share."""
+    return {
+        "instance_type": "ml.c7g.large",
+        "initial_instance_count": 2,
+        "instances": Instances(
+            variant_name="Blue",
+            startup_timeout=Duration.minutes(5),
+            model_data_download_timeout=Duration.minutes(10),
+            volume_size=Size.gibibytes(50),
+            volume_key=kms.Key(stack, "Key"),
+        ),
+        "endpoint_name": "digits",
+        "environment": {"LOG": "1"},
+        "container": ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
+        "networking": Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
+        "retain_versions": 2,
+        "removal_policy": RemovalPolicy.RETAIN,
+        "packager": ModelPackager(stack, "Packager"),
+    }
+
+
 def test_deployment_default(stack: Stack, bucket: s3.IBucket, matches_snapshot: Check) -> None:
     PyTorchDeployment(stack, "Deployment", framework_version="2.13", model_data_bucket=bucket)
     matches_snapshot()
@@ -203,30 +226,15 @@ def test_deployment_full(
         model_data_bucket=bucket,
         framework_version="2.6",
         source_code=inference_code,
-        instance_type="ml.c7g.large",
-        initial_instance_count=2,
-        instances=Instances(
-            variant_name="Blue",
-            startup_timeout=Duration.minutes(5),
-            model_data_download_timeout=Duration.minutes(10),
-            volume_size=Size.gibibytes(50),
-            volume_key=kms.Key(stack, "Key"),
-        ),
-        endpoint_name="digits",
-        environment={"LOG": "1"},
-        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
-        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
+        **full_serving(stack),
         image=PyTorchImage.inference(py_version="py312"),
         sample_request=SampleRequest(
             body="1.0,2.0", content_type="text/csv", expected_shape=(1, 10), expected=[[0.1] * 10]
         ),
-        retain_versions=2,
         artifacts_bucket=bucket,
         compressed=False,
         timeout=Duration.hours(12),
         adopt=True,
-        removal_policy=RemovalPolicy.RETAIN,
-        packager=ModelPackager(stack, "Packager"),
     )
     matches_snapshot()
 
@@ -253,22 +261,7 @@ def test_pipeline_full(
         training_job=job,
         source_code=inference_code,
         framework_version="2.6",
-        instance_type="ml.c7g.large",
-        initial_instance_count=2,
-        instances=Instances(
-            variant_name="Blue",
-            startup_timeout=Duration.minutes(5),
-            model_data_download_timeout=Duration.minutes(10),
-            volume_size=Size.gibibytes(50),
-            volume_key=kms.Key(stack, "Key"),
-        ),
-        endpoint_name="digits",
-        environment={"LOG": "1"},
-        container=ServingContainer(model_server_workers=2, response_timeout=Duration.seconds(30)),
-        networking=Networking(vpc=ec2.Vpc(stack, "Vpc", max_azs=1), enable_network_isolation=True),
+        **full_serving(stack),
         sample_request=[[1.0]],
-        retain_versions=2,
-        removal_policy=RemovalPolicy.RETAIN,
-        packager=ModelPackager(stack, "Packager"),
     )
     matches_snapshot()
