@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -194,10 +195,7 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
         subprocess.run([sys.executable, tmp_path / "app.py"], env=environment, check=True)
         return out
 
-    # The CDK's own function that empties a bucket is a Node program.
-    with pytest.warns(
-        LocalAwsWarning, match=r"Create of custom resource \w+ \(Custom::S3AutoDelete\w+\) not run"
-    ):
+    with warnings.catch_warnings(action="error", category=LocalAwsWarning):
         outputs = aws.deploy(synthesize("1"))["Small"]
     assert outputs["Saw"] == "Create1"
     s3 = aws.client("s3")
@@ -215,8 +213,9 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
 
     aws.destroy(second)
     assert outputs["BucketName"] not in str(s3.list_buckets()["Buckets"])
-    log = aws.logs_directory / "server.log"
-    wait_for(lambda: "Delete of custom resource BucketAutoDeleteObjects" in log.read_text())
+    # By the CDK's own function, a Node.js program.
+    log = next((aws.logs_directory / "lambda").glob("Small-CustomS3AutoDelete*"))
+    wait_for(lambda: "Delete" in log.read_text())
 
 
 def test_fails_when_the_app_is_not_synthesized(aws: LocalAws, tmp_path: Path) -> None:
