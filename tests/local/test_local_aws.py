@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -216,6 +217,26 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
     # By the CDK's own function, a Node.js program.
     log = next((aws.logs_directory / "lambda").glob("Small-CustomS3AutoDelete*"))
     wait_for(lambda: "Delete" in log.read_text())
+
+
+def test_waits_are_shortened_on_request(wait_for: Callable[..., Any]) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 10**6, "End": True}}}
+    with LocalAws(wait_factor=0) as aws:
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = aws.client("iam").create_role(RoleName="states", AssumeRolePolicyDocument=document)["Role"]
+        machines = aws.client("stepfunctions")
+        machine = machines.create_state_machine(
+            name="waits", definition=json.dumps(definition), roleArn=role["Arn"]
+        )
+        execution = machines.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+        wait_for(lambda: machines.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+
+
+@pytest.mark.parametrize("factor", [-0.1, 1.5, float("nan")])
+def test_fails_when_the_wait_factor_would_lengthen(factor: float) -> None:
+    with pytest.raises(ValueError, match="wait_factor must be between 0 and 1"):
+        LocalAws(wait_factor=factor)
 
 
 def test_fails_when_the_app_is_not_synthesized(aws: LocalAws, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ class ServerSettings:
         Whether calls are checked against the caller's policies.
     user
         Keys of the user, who may do everything.
+    wait_factor
+        What the seconds of Wait states are multiplied with.
     """
 
     endpoint_url: str
@@ -60,6 +62,7 @@ class ServerSettings:
     directory: Path
     enforce_iam: bool
     user: Credentials
+    wait_factor: float = 1.0
 
     @property
     def logs_directory(self) -> Path:

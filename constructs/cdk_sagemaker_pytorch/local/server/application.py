@@ -114,6 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--region", required=True)
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
+    parser.add_argument("--wait-factor", type=float, required=True)
     arguments = parser.parse_args(argv)
     # Taken out, so that nothing this process starts inherits them.
     user = Credentials(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
@@ -125,6 +126,7 @@ def main(argv: list[str] | None = None) -> None:
             directory=arguments.directory,
             enforce_iam=not arguments.no_iam,
             user=user,
+            wait_factor=arguments.wait_factor,
         )
     )
     logging.basicConfig(

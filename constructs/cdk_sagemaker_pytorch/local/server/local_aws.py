@@ -79,6 +79,10 @@ class LocalAws:
     enforce_iam
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
         of their roles. Defaults to True. Calls without a known key are refused in any case.
+    wait_factor
+        What the seconds of Wait states are multiplied with, from 0 to 1: with 0.1, a wait of ten seconds
+        takes one. Waits for a timestamp, time limits, retries and times that are told stay as they are.
+        Defaults to 1.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
     on_warning
@@ -100,16 +104,20 @@ class LocalAws:
         region: str = "us-east-1",
         account: str = "123456789012",
         enforce_iam: bool = True,
+        wait_factor: float = 1.0,
         cdk_executable: str | os.PathLike[str] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
         if len(account) != 12 or not account.isdigit():
             raise ValueError(f"account must have 12 digits, got {account!r}")
+        if not 0 <= wait_factor <= 1:
+            raise ValueError(f"wait_factor must be between 0 and 1, got {wait_factor!r}")
         self.region = region
         self.account = account
         self._given_directory = None if directory is None else Path(directory).absolute()
         self._given_port = port
         self._enforce_iam = enforce_iam
+        self._wait_factor = wait_factor
         self._cdk_executable = cdk_executable
         self._on_warning = on_warning
         self._process: SupervisedProcess | None = None
@@ -183,6 +191,7 @@ class LocalAws:
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]
         arguments += ["--region", self.region, "--account", self.account]
+        arguments += ["--wait-factor", str(self._wait_factor)]
         if not self._enforce_iam:
             arguments.append("--no-iam")
         self._process = SupervisedProcess(
