@@ -20,8 +20,8 @@ pytestmark = pytest.mark.local
 
 APP = """
 import os
-from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
-from aws_cdk import aws_lambda as lambda_, aws_s3 as s3
+from aws_cdk import App, CfnOutput, CustomResource, NestedStack, RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_, aws_logs as logs, aws_s3 as s3, aws_sns as sns
 
 CODE = '''
 import cfnresponse
@@ -47,7 +47,10 @@ custom = CustomResource(
     service_token=function.function_arn,
     properties={"Version": os.environ["VERSION"], "Fail": os.environ["VERSION"] == "bad"},
 )
+topic = sns.Topic(NestedStack(stack, "Nested"), "Topic", display_name=bucket.bucket_name)
+logs.LogRetention(stack, "Retention", log_group_name="/small", retention=logs.RetentionDays.ONE_DAY)
 CfnOutput(stack, "BucketName", value=bucket.bucket_name)
+CfnOutput(stack, "TopicArn", value=topic.topic_arn)
 CfnOutput(stack, "Saw", value=custom.get_att_string("Saw"))
 app.synth()
 """
@@ -199,6 +202,10 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
     with warnings.catch_warnings(action="error", category=LocalAwsWarning):
         outputs = aws.deploy(synthesize("1"))["Small"]
     assert outputs["Saw"] == "Create1"
+    attributes = aws.client("sns").get_topic_attributes(TopicArn=outputs["TopicArn"])["Attributes"]
+    assert attributes["DisplayName"] == outputs["BucketName"]  # made in the stack within the stack
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/small")["logGroups"]
+    assert [group["retentionInDays"] for group in groups] == [1]
     s3 = aws.client("s3")
     s3.put_object(Bucket=outputs["BucketName"], Key="k", Body=b"stays until the stack goes")
 
@@ -214,6 +221,7 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
 
     aws.destroy(second)
     assert outputs["BucketName"] not in str(s3.list_buckets()["Buckets"])
+    assert outputs["TopicArn"] not in str(aws.client("sns").list_topics()["Topics"])
     # By the CDK's own function, a Node.js program.
     log = next((aws.logs_directory / "lambda").glob("Small-CustomS3AutoDelete*"))
     wait_for(lambda: "Delete" in log.read_text())
