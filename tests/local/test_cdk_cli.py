@@ -263,7 +263,7 @@ def test_of_two_deploys_at_once_one_does_it_and_the_other_says_why_not(
     codes = [process.returncode for process in processes]
     assert 0 in codes, outputs
     # They share the name of the change set: the second finds it there, executed, or the stack busy.
-    refusals = ("AlreadyExists", "ChangeSetNotFound", "InvalidChangeSetStatus", "IN_PROGRESS state")
+    refusals = ("already exists", "ChangeSetNotFound", "InvalidChangeSetStatus", "IN_PROGRESS state")
     for code, output in zip(codes, outputs, strict=True):
         assert code == 0 or any(refusal in output for refusal in refusals), output
     assert status("a") == "CREATE_COMPLETE"
