@@ -26,7 +26,7 @@ from cdk_sagemaker_pytorch.local.serving.endpoints import Deployment, Endpoint
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
 
-from .names import name_problems
+from .constraints import constraint_problems
 
 _PAGE_SIZE = 100
 
@@ -232,8 +232,9 @@ class LocalSageMakerResponse(SageMakerResponse):
         report = ParamValidator().validate(request, operation.input_shape)
         if report.has_errors():
             raise ValidationError(report.generate_report())
-        if problems := list(name_problems(operation.input_shape, request)):
-            raise ValidationError("; ".join(problems))
+        if problems := list(constraint_problems(operation.input_shape, request)):
+            count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
+            raise ValidationError(count + "; ".join(problems))
         return request
 
     def _training_job(self) -> TrainingJob:
