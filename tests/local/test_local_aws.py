@@ -227,12 +227,29 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
     wait_for(lambda: "Delete" in log.read_text())
 
 
-def test_waits_are_shortened_on_request(wait_for: Callable[..., Any]) -> None:
+def test_waits_are_shortened_and_quotas_hold_on_request(
+    wait_for: Callable[..., Any], training_image: str
+) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 10**6, "End": True}}}
-    with LocalAws(wait_factor=0) as aws:
+    with LocalAws(wait_factor=0, quotas={"ml.m5.large for training job usage": 0}) as aws:
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         role = aws.client("iam").create_role(RoleName="states", AssumeRolePolicyDocument=document)["Role"]
+        trust["Principal"]["Service"] = "sagemaker.amazonaws.com"
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        trainer = aws.client("iam").create_role(RoleName="trains", AssumeRolePolicyDocument=document)["Role"]
+        sagemaker = aws.client("sagemaker")
+        with pytest.raises(sagemaker.exceptions.ResourceLimitExceeded, match="is 0 Instances"):
+            sagemaker.create_training_job(
+                TrainingJobName="too-many",
+                AlgorithmSpecification={"TrainingImage": training_image, "TrainingInputMode": "File"},
+                RoleArn=trainer["Arn"],
+                OutputDataConfig={"S3OutputPath": "s3://bucket/out"},
+                ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+                StoppingCondition={"MaxRuntimeInSeconds": 600},
+            )
+        assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+
         machines = aws.client("stepfunctions")
         machine = machines.create_state_machine(
             name="waits", definition=json.dumps(definition), roleArn=role["Arn"]

@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -54,6 +55,8 @@ class ServerSettings:
         Keys of the user, who may do everything.
     wait_factor
         What the seconds of Wait states are multiplied with.
+    quotas
+        Quotas of SageMaker by name; those that are not named are not limited.
     """
 
     endpoint_url: str
@@ -63,6 +66,7 @@ class ServerSettings:
     enforce_iam: bool
     user: Credentials
     wait_factor: float = 1.0
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def logs_directory(self) -> Path:

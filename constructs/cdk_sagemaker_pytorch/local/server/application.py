@@ -5,6 +5,7 @@ user's keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for arguments are op
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -115,6 +116,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
     parser.add_argument("--wait-factor", type=float, required=True)
+    parser.add_argument("--quotas", type=json.loads, required=True)
     arguments = parser.parse_args(argv)
     # Taken out, so that nothing this process starts inherits them.
     user = Credentials(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
@@ -127,6 +129,7 @@ def main(argv: list[str] | None = None) -> None:
             enforce_iam=not arguments.no_iam,
             user=user,
             wait_factor=arguments.wait_factor,
+            quotas=arguments.quotas,
         )
     )
     logging.basicConfig(

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 
 from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError, LocalAwsWarning
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.quota_names import quota_problems
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
     HEALTH_PATH,
@@ -83,6 +85,10 @@ class LocalAws:
         What the seconds of Wait states are multiplied with, from 0 to 1: with 0.1, a wait of ten seconds
         takes one. Waits for a timestamp, time limits, retries and times that are told stay as they are.
         Defaults to 1.
+    quotas
+        Instances of SageMaker that may run at once, by Service Quotas' names, for example
+        `{"ml.g5.xlarge for endpoint usage": 1, "ml.m5.large for spot training job usage": 2}`. What exceeds
+        one is refused with ResourceLimitExceeded. What is not named is not limited.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
     on_warning
@@ -105,6 +111,7 @@ class LocalAws:
         account: str = "123456789012",
         enforce_iam: bool = True,
         wait_factor: float = 1.0,
+        quotas: Mapping[str, int] | None = None,
         cdk_executable: str | os.PathLike[str] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
@@ -112,12 +119,15 @@ class LocalAws:
             raise ValueError(f"account must have 12 digits, got {account!r}")
         if not 0 <= wait_factor <= 1:
             raise ValueError(f"wait_factor must be between 0 and 1, got {wait_factor!r}")
+        if problems := quota_problems(quotas or {}):
+            raise ValueError("; ".join(problems))
         self.region = region
         self.account = account
         self._given_directory = None if directory is None else Path(directory).absolute()
         self._given_port = port
         self._enforce_iam = enforce_iam
         self._wait_factor = wait_factor
+        self._quotas = dict(quotas or {})
         self._cdk_executable = cdk_executable
         self._on_warning = on_warning
         self._process: SupervisedProcess | None = None
@@ -191,7 +201,7 @@ class LocalAws:
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]
         arguments += ["--region", self.region, "--account", self.account]
-        arguments += ["--wait-factor", str(self._wait_factor)]
+        arguments += ["--wait-factor", str(self._wait_factor), "--quotas", json.dumps(self._quotas)]
         if not self._enforce_iam:
             arguments.append("--no-iam")
         self._process = SupervisedProcess(

@@ -149,6 +149,12 @@ class ModelServer:
             raise
         return self
 
+    @property
+    def ended(self) -> int | None:
+        """Exit code of a server that ended by itself, None while it runs or was stopped."""
+        with self._lock:
+            return None if self._stopped or self._process is None else self._process.poll()
+
     def ping(self) -> bool:
         """Return whether the server's health check answers 200."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
