@@ -24,7 +24,11 @@ from moto.awslambda.utils import get_backend
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
-from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
+from cdk_sagemaker_pytorch.local.base.processes import (
+    SupervisedProcess,
+    host_environment,
+    without_leads_elsewhere,
+)
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
@@ -185,7 +189,9 @@ def _environment(function: LambdaFunction, task_root: Path, stream_name: str) ->
     )
     return (
         host_environment()
-        | {name: str(value) for name, value in (function.environment_vars or {}).items()}
+        | without_leads_elsewhere(
+            {name: str(value) for name, value in (function.environment_vars or {}).items()}
+        )
         | aws_environment(credentials, region=settings().region, endpoint_url=settings().endpoint_url)
         | {
             "_HANDLER": str(function.handler),
@@ -202,7 +208,8 @@ def _environment(function: LambdaFunction, task_root: Path, stream_name: str) ->
 
 def _layer_path(function: LambdaFunction, arn: str) -> Path:
     layer: Any = get_backend(function.account_id, function.region).layers_versions_by_arn(arn)
-    return _unpack(f"layer-{layer.name}", layer.code_sha_256, layer.code_bytes) / "python"
+    # No function is called so.
+    return _unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) / "python"
 
 
 def _unpack(name: str, code_sha_256: str, archive: bytes) -> Path:

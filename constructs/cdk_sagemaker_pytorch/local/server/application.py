@@ -15,6 +15,8 @@ from typing import Any
 
 from werkzeug.serving import make_server
 
+from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError
+from cdk_sagemaker_pytorch.local.base.own_folders import claim
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
     HEALTH_PATH,
@@ -117,6 +119,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
     arguments = parser.parse_args(argv)
+    try:
+        claim(arguments.directory)
+    except LocalAwsError as error:
+        sys.exit(str(error))
     # Taken out, so that nothing this process starts inherits them.
     user = Credentials(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
     configure(

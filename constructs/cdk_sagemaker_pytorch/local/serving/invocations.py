@@ -52,7 +52,9 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
         return _error(start_response, 400, "ValidationError", {"Message": error.message})
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     try:
-        status, headers, answer = _forward(served.server.url_invocations, body, _request_headers(environ))
+        status, headers, answer = _forward(
+            served.server.url_invocations, body, _request_headers(environ) | served.server.headers
+        )
     except (OSError, http.client.HTTPException) as error:
         # The container is gone or does not answer in time.
         status, headers, answer = 500, {}, f"no answer from the container: {error}".encode()
