@@ -61,5 +61,7 @@ def claim(folder: Path) -> int:
                     f"{folder} is used by another local AWS: choose another, or stop that"
                 ) from None
             time.sleep(_POLL_SECONDS)
+        except OSError:
+            return descriptor  # a file system without locks: then it is not claimed
         else:
             return descriptor
