@@ -213,6 +213,12 @@ def test_fails_when_nobody_waits_for_the_answer_of_a_custom_resource(door: Any) 
         assert door.send("PUT", f"/_local/cloudformation-response/{token}", {}, body=answer)[0] == 403
 
 
+@pytest.mark.parametrize("length", ["99999999999", "-1", "x"])
+def test_fails_when_a_body_without_a_key_is_endless(door: Any, length: str) -> None:
+    path, headers = "/_local/cloudformation-response/x", {"Content-Length": length}
+    assert door.send("PUT", path, headers)[0] == 403
+
+
 def test_the_health_check_reveals_nothing(door: Any) -> None:
     assert door.send("GET", "/_local/health", {})[::2] == (200, b"{}")
 

@@ -29,6 +29,8 @@ from cdk_sagemaker_pytorch.local.base.server_state import (
 # Parts of moto that are no AWS service: its dashboard and controls, and the credentials of an EC2 instance.
 _NO_SERVICES = ("moto_api", "moto_api._internal", "instance_metadata")
 
+# CloudFormation takes 4 KiB; nobody without the token fills this process's memory.
+_LONGEST_ANSWER_BYTES = 64 * 1024
 _MAX_DRAINED_BYTES = 64 * 1024 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -70,8 +72,10 @@ class LocalAwsApplication:
             return _answer(start_response, "200 OK", b"{}")
         if path.startswith(self._response_path):
             # Not signed: the token in the path is the key to it.
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            if not self._receive_answer(path.removeprefix(self._response_path), body):
+            length = environ.get("CONTENT_LENGTH") or "0"
+            too_long = not length.isdecimal() or int(length) > _LONGEST_ANSWER_BYTES
+            body = b"" if too_long else environ["wsgi.input"].read(int(length))
+            if too_long or not self._receive_answer(path.removeprefix(self._response_path), body):
                 return _answer(start_response, "403 Forbidden", b"{}")
             return _answer(start_response, "200 OK", b"{}")
         if path == FAULTS_PATH:
