@@ -144,7 +144,7 @@ def isolated_session() -> botocore.session.Session:
     """Return a botocore session that reads neither variables nor configuration files of this machine.
 
     An unknown AWS_PROFILE would end it, and what a profile says about endpoints and credential programs
-    would be obeyed.
+    would be obeyed. Nor does it ask a proxy.
     """
     variables = {
         name: (None, None, default, convert)
@@ -152,4 +152,6 @@ def isolated_session() -> botocore.session.Session:
     }
     for name in ("config_file", "credentials_file"):
         variables[name] = (None, None, os.devnull, None)
-    return botocore.session.Session(session_vars=variables)
+    session = botocore.session.Session(session_vars=variables)
+    session.set_default_client_config(Config(proxies={}))
+    return session

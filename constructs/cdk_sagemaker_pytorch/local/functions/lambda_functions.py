@@ -20,7 +20,7 @@ from moto.awslambda.utils import get_backend
 from cdk_sagemaker_pytorch.local.base.errors import NOT_RUN
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
-from cdk_sagemaker_pytorch.local.base.processes import host_environment
+from cdk_sagemaker_pytorch.local.base.processes import host_environment, without_leads_elsewhere
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
@@ -153,7 +153,9 @@ def _variables(function: LambdaFunction, task_root: Path) -> dict[str, str]:
     return (
         host_environment()
         | runtime_variables()
-        | {name: str(value) for name, value in (function.environment_vars or {}).items()}
+        | without_leads_elsewhere(
+            {name: str(value) for name, value in (function.environment_vars or {}).items()}
+        )
         | aws_environment(credentials, region=settings().region, endpoint_url=settings().endpoint_url)
         | {
             "_HANDLER": str(function.handler),
@@ -170,8 +172,9 @@ def _variables(function: LambdaFunction, task_root: Path) -> dict[str, str]:
 def _layers(function: LambdaFunction) -> list[Path]:
     backend = get_backend(function.account_id, function.region)
     layers: list[Any] = [backend.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
+    # No function is called as a layer is.
     return [
-        _unpack(f"layer-{layer.name}", layer.code_sha_256, layer.code_bytes) / "python" for layer in layers
+        _unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) / "python" for layer in layers
     ]
 
 

@@ -21,7 +21,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError, LocalAwsWarning
-from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.own_folders import make_private
+from cdk_sagemaker_pytorch.local.base.processes import (
+    SupervisedProcess,
+    direct_to_loopback,
+    free_port,
+    host_environment,
+)
 from cdk_sagemaker_pytorch.local.base.quota_names import quota_problems
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
@@ -72,7 +78,7 @@ class LocalAws:
     ----------
     directory
         Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing,
-        for this user alone.
+        for this user alone. It can be used again: a job replaces what one of its name has left there.
         Defaults to a temporary folder that goes away.
     port
         Port to listen on. Defaults to a free one.
@@ -168,12 +174,18 @@ class LocalAws:
         """The variables, keys among them, that point AWS SDKs, the AWS CLI and the CDK CLI at this AWS."""
         if self._credentials is None:
             raise LocalAwsError("the local AWS is not started")
-        return aws_environment(self._credentials, region=self.region, endpoint_url=self.endpoint_url) | {
-            # The CDK CLI hands CloudFormation the address of a template, and checks that it is one of S3.
-            "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{self.region}.amazonaws.com",
-            "CDK_DEFAULT_ACCOUNT": self.account,
-            "CDK_DEFAULT_REGION": self.region,
-        }
+        direct = direct_to_loopback({name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")})
+        pointers = aws_environment(self._credentials, region=self.region, endpoint_url=self.endpoint_url)
+        return (
+            direct
+            | pointers
+            | {
+                # The CDK CLI hands CloudFormation the address of a template, and checks that it is one of S3.
+                "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{self.region}.amazonaws.com",
+                "CDK_DEFAULT_ACCOUNT": self.account,
+                "CDK_DEFAULT_REGION": self.region,
+            }
+        )
 
     @property
     def faults(self) -> Faults:
@@ -196,7 +208,7 @@ class LocalAws:
         self._directory = self._given_directory or Path(tempfile.mkdtemp(prefix="local-aws-"))
         self._directory.mkdir(0o700, parents=True, exist_ok=True)
         for name in _FOLDERS:
-            (self._directory / name).mkdir(0o700, exist_ok=True)
+            make_private(self._directory / name)
         self._credentials = Credentials.random()
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import logging
 import random
+import secrets
 import shutil
 import threading
 import time
@@ -20,6 +21,7 @@ from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, unpack_archi
 from cdk_sagemaker_pytorch.local.base.fault_registry import registry
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
+from cdk_sagemaker_pytorch.local.base.processes import without_leads_elsewhere
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import Record, ValidationError, sagemaker_arn
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
@@ -91,6 +93,9 @@ class Deployment:
         DeploymentError
             With the reason; nothing is left running then.
         """
+        shutil.rmtree(
+            self._folder, ignore_errors=True
+        )  # of an earlier start of the local AWS, that was killed
         try:
             for variant in self.config.request["ProductionVariants"]:
                 self.variants.append(self._serve(variant))
@@ -200,6 +205,7 @@ class Deployment:
                 log_path=log_file,
                 startup_timeout=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", 300),
                 on_line=log.write,
+                token=secrets.token_urlsafe(32),
             )
 
         server = make_server()
@@ -233,7 +239,7 @@ class Deployment:
         except RoleError as error:
             raise DeploymentError(str(error)) from error
         s3 = client("s3", credentials)
-        environment: dict[str, str] = dict(container.get("Environment") or {})
+        environment = without_leads_elsewhere(container.get("Environment") or {})
         folder.mkdir(parents=True)
         uri = container.get("ModelDataUrl")
         try:

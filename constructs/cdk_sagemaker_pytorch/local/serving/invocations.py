@@ -61,9 +61,8 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
     """
     try:
         if settings().enforce_iam:
-            query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
             call = ApiCall("sagemaker", "InvokeEndpoint", {"EndpointName": name})
-            authorize(call, caller_of(environ.get("HTTP_AUTHORIZATION", ""), query))
+            authorize(call, caller_of(environ.get("HTTP_AUTHORIZATION", "")))
         endpoint: Any = sagemaker_backends[settings().account][settings().region].endpoints.get(name)
         if endpoint is None:
             raise ValidationError(f"Endpoint {name} of account {settings().account} not found.")
@@ -84,7 +83,9 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
     began = time.monotonic()
     try:
         status, headers, answer = _forward(
-            served.server.url_invocations, body, _request_headers(environ, is_ray=is_ray)
+            served.server.url_invocations,
+            body,
+            _request_headers(environ, is_ray=is_ray) | served.server.headers,
         )
     except TimeoutError:
         status, headers, answer = 0, {}, _TIMED_OUT.format(served.variant["VariantName"]).encode()

@@ -15,7 +15,11 @@ from cdk_sagemaker_pytorch.images.image_description import describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
-from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
+from cdk_sagemaker_pytorch.local.base.processes import (
+    SupervisedProcess,
+    host_environment,
+    without_leads_elsewhere,
+)
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, sagemaker_arn
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
@@ -116,6 +120,8 @@ class ProcessingJob:
 
     def _run(self) -> None:
         try:
+            # Names are used once; what is there is of an earlier start of the local AWS.
+            shutil.rmtree(self.directory, ignore_errors=True)
             reason = self._run_to_the_end()
         except (_JobError, RoleError) as error:
             reason = f"ClientError: {error}"
@@ -156,9 +162,8 @@ class ProcessingJob:
                 *specification.get("ContainerArguments", []),
             )
         ]
-        environment = host_environment() | {
-            name: self._text(value) for name, value in (self.request.get("Environment") or {}).items()
-        }
+        given = without_leads_elsewhere(self.request.get("Environment") or {})
+        environment = host_environment() | {name: self._text(value) for name, value in given.items()}
         environment |= aws_environment(
             credentials, region=settings().region, endpoint_url=settings().endpoint_url
         )
