@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 import uuid
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from .templates import Template, TemplateError, load_template
 _stacks: list[Stack] = []
 _change_sets: dict[str, dict[str, Any]] = {}
 _lock = threading.Lock()
+_STACK_NAME = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
 class ValidationError(ServiceException):
@@ -72,7 +74,7 @@ class CloudFormationResponse(BaseResponse):
         with _lock:
             if any(stack.name == name for stack in _existing()):
                 raise AlreadyExistsError(f"Stack [{name}] already exists")
-            stack = Stack(name, self._tags(), _exports)
+            stack = Stack(_checked_name(name), self._tags(), _exports)
             template = _prepare(stack, body, self._parameters())
             _stacks.append(stack)
         stack.deploy(template, body, self._parameters(), disable_rollback=self._disable_rollback())
@@ -184,7 +186,7 @@ class CloudFormationResponse(BaseResponse):
         with _lock:
             stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
             is_known = stack is not None
-            stack = stack or Stack(name, self._tags(), _exports)
+            stack = stack or Stack(_checked_name(name), self._tags(), _exports)
             _check_free(stack)
             if any(item["ChangeSetName"] == change_set for item in _change_sets_of(stack)):
                 raise AlreadyExistsError(f"ChangeSet {change_set} already exists")
@@ -292,6 +294,16 @@ class CloudFormationResponse(BaseResponse):
 
 def _existing() -> list[Stack]:
     return [stack for stack in _stacks if stack.status != "DELETE_COMPLETE"]
+
+
+def _checked_name(name: str) -> str:
+    """Return the name of a new stack if CloudFormation would take it."""
+    if not _STACK_NAME.fullmatch(name):
+        raise ValidationError(
+            f"1 validation error detected: Value {name!a} at 'stackName' failed to satisfy constraint: "
+            f"Member must satisfy regular expression pattern: {_STACK_NAME.pattern}"
+        )
+    return name
 
 
 def _find(name: str) -> Stack:
