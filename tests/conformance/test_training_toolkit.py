@@ -64,6 +64,7 @@ class Job:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     hosts: int = 1
+    through_shell: bool = False
 
     def all_hyperparameters(self) -> dict[str, str]:
         return {
@@ -113,6 +114,7 @@ def run_here(job: Job, folder: Path) -> list[Outcome]:
         instance_type="ml.c5.xlarge",
         instance_count=job.hosts,
         region="eu-west-1",
+        through_shell=job.through_shell,
     )
     result = TrainingRun(spec, folder / "job").run()
     return [Outcome(folder / "job" / host, int(result.status == "Failed")) for host in spec.hosts]

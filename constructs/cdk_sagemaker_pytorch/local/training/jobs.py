@@ -91,6 +91,11 @@ class TrainingJob:
     def _output_uri(self) -> str:
         return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
 
+    @property
+    def _through_shell(self) -> bool:
+        image = describe_image(self.request["AlgorithmSpecification"]["TrainingImage"])
+        return image is not None and image.argument_passing == "shell"
+
     def start(self) -> None:
         """Begin to train, in the background."""
         threading.Thread(target=self._train, name=f"training-{self.name}", daemon=True).start()
@@ -261,6 +266,7 @@ class TrainingJob:
                 environment=(self.request.get("Environment") or {})
                 | aws_environment(credentials, region=region, endpoint_url=endpoint_url),
                 region=region,
+                through_shell=self._through_shell,
                 max_runtime_seconds=float(
                     (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
                 ),

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, pack_folder, unpack_archive
+from cdk_sagemaker_pytorch.local.base.container_view import (
+    CONTAINER_FOLDER,
+    ContainerView,
+    why_no_container_view,
+)
 from cdk_sagemaker_pytorch.local.base.error_message import error_message
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
@@ -23,6 +28,7 @@ from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, p
 from .environment import TrainingEnvironment
 from .failure import TrainingError, failure_reason
 from .folders import HostFolders
+from .hard_coded_paths import find_hard_coded_paths
 from .hyperparameters import decode_hyperparameters
 
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
@@ -67,6 +73,9 @@ class TrainingJobSpec:
         Defaults to "us-east-1".
     max_runtime_seconds
         After that the job is stopped. Defaults to one day.
+    through_shell
+        Whether a shell reads the script's command line, as in images with `sagemaker-training` up to 5.1.2.
+        Defaults to no.
 
     Raises
     ------
@@ -85,6 +94,7 @@ class TrainingJobSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     region: str = "us-east-1"
     max_runtime_seconds: float = 86400.0
+    through_shell: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -174,6 +184,7 @@ class TrainingRun:
         self.job_dir = job_dir.resolve()
         self.log_paths = {host: self.job_dir / "logs" / f"{host}.log" for host in spec.hosts}
         self._folders = {host: HostFolders(self.job_dir / host) for host in spec.hosts}
+        self._why_no_view = why_no_container_view()
         self._on_line = on_line
         self._grace_period = grace_period
         self._last_lines: dict[str, deque[str]] = {
@@ -261,9 +272,28 @@ class TrainingRun:
                     name: self.spec.input_data_config.get(name, _CHANNEL_SETTINGS)
                     for name in self.spec.channels
                 },
+                through_shell=self.spec.through_shell,
+                seen_as=None if self._why_no_view else CONTAINER_FOLDER,
             )
             environments[host].write_config_files()
+        if self._why_no_view is not None:
+            self._check_without_view(self._why_no_view)
         return environments
+
+    def _check_without_view(self, reason: str) -> None:
+        """Refuse a script that would write to the machine's own /opt/ml, and say what else is not there."""
+        host = self.spec.hosts[0]
+        if places := find_hard_coded_paths(self._folders[host].code):
+            raise TrainingError(
+                "ClientError",
+                message=f"{CONTAINER_FOLDER} is written in {', '.join(places)}, {_no_view(reason)}",
+            )
+        if len(self.spec.hosts) > 1:
+            self._log(
+                host,
+                f"The names {', '.join(self.spec.hosts)} do not resolve here, as this system does not allow"
+                f" it ({reason}): use MASTER_ADDR and MASTER_PORT",
+            )
 
     def _install(self, environment: TrainingEnvironment) -> str:
         """Install what the source code asks for, for all hosts; return the interpreter that sees it."""
@@ -281,7 +311,7 @@ class TrainingRun:
         command = pip_install_command(python, *arguments)
         host = environment.current_host
         variables = {**host_environment(), **self.spec.environment}
-        returncode = self._run_process(host, command, code, variables)
+        returncode = self._run_process(host, command, environment, variables)
         if returncode:
             message = error_message(self._last_lines[host])
             raise TrainingError(error_name, returncode, message, shlex.join(command))
@@ -310,23 +340,34 @@ class TrainingRun:
         if environment.entry_point_type == "command" and (script := code / environment.entry_point).exists():
             script.chmod(0o755)
         variables = {**host_environment(), **self.spec.environment, **environment.variables()}
-        python_path = [os.fspath(code), self.spec.environment.get("PYTHONPATH", "")]
+        python_path = [os.fspath(environment.seen.code), self.spec.environment.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
         variables["PATH"] = f"{Path(python).parent}{os.pathsep}{variables['PATH']}"
         variables.update(_torch_version())
-        self._log(host, f"Invoking script with the following command: {shlex.join(command)}")
-        returncode = self._run_process(host, command, code, variables)
+        text = " ".join(command) if environment.through_shell else shlex.join(command)
+        self._log(host, f"Invoking script with the following command: {text}")
+        returncode = self._run_process(host, environment.started_as(command), environment, variables)
         if returncode:
             message = error_message(self._last_lines[host])
+            if self._why_no_view is not None and f"{CONTAINER_FOLDER}" in message:
+                message += f", {_no_view(self._why_no_view)}"
             raise TrainingError("ExecuteUserScriptError", returncode, message, " ".join(command), host)
 
-    def _run_process(self, host: str, command: list[str], cwd: Path, variables: Mapping[str, str]) -> int:
+    def _run_process(
+        self, host: str, command: list[str], environment: TrainingEnvironment, variables: Mapping[str, str]
+    ) -> int:
+        """Run a command in the code folder, as the host sees it."""
+        if self._why_no_view is None:
+            view = ContainerView.make(
+                environment.folders.base, self.job_dir / f"{host}.hosts", self._addresses()
+            )
+            command = view.command(command, environment.seen.code)
         with self._lock:
             if self._ended:
                 return 0
             process = SupervisedProcess(
                 command,
-                cwd=cwd,
+                cwd=environment.folders.code,
                 env=variables,
                 log_path=self.log_paths[host],
                 on_line=lambda line: self._heard(host, line),
@@ -335,6 +376,10 @@ class TrainingRun:
             self._processes.append(process)
         returncode = process.wait()
         return 0 if self._stopping is not None else returncode
+
+    def _addresses(self) -> dict[str, str]:
+        """Each host has an address of its own of this machine, as far as there are any."""
+        return {f"algo-{number}": f"127.0.0.{number}" for number in range(1, len(self.spec.hosts) + 1)}
 
     def _heard(self, host: str, line: str) -> None:
         self._last_lines[host].append(line)
@@ -375,6 +420,14 @@ class TrainingRun:
         folders[0].mkdir(parents=True, exist_ok=True)
         pack_folder(folders[0], archive)
         return archive
+
+
+def _no_view(reason: str) -> str:
+    return (
+        f"and this system does not let the local AWS give a job a {CONTAINER_FOLDER} of its own ({reason}):"
+        " use SM_MODEL_DIR, SM_CHANNEL_* and the other variables, which lead to the job's folders here and"
+        " on AWS"
+    )
 
 
 def _torch_version() -> dict[str, str]:
