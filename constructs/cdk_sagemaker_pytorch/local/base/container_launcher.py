@@ -2,9 +2,8 @@
 
 Run as a file, `python -I -S container_launcher.py SETTINGS COMMAND...`, with the JSON object SETTINGS:
 
-- `folder`: what is seen as `target`.
-- `target`: the place where it is seen, whether the machine has it or not.
-- `hosts_file`: what is seen as /etc/hosts. It lies in a folder of the command's own, outside of `folder`.
+- `folders`: folders by the places where they are seen, whether the machine has those or not.
+- `hosts_file`: what is seen as /etc/hosts. It lies in a folder of the command's own, outside of the others.
 - `working_folder`: where the command starts, as the command sees it.
 
 It becomes the command: process id, signals, output and process group are the command's own. The mounts are
@@ -120,10 +119,12 @@ def main() -> None:
         _enter_namespace()
         if os.path.exists(HOSTS):
             _bind(settings["hosts_file"], HOSTS)
-        _show(settings["folder"], settings["target"], os.path.dirname(settings["hosts_file"]))
+        for place, folder in settings["folders"].items():
+            _show(folder, place, os.path.dirname(settings["hosts_file"]))
         os.chdir(settings["working_folder"])
     except OSError as error:
-        print(f"cannot mount {settings['target']}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        places = ", ".join(settings["folders"])
+        print(f"cannot mount {places}: {error.strerror}", file=sys.stderr)  # noqa: T201
         os._exit(NOT_MOUNTED)
     try:
         os.execvp(command[0], command)  # noqa: S606

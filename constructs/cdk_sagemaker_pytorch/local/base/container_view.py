@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -28,18 +28,27 @@ class ContainerView:
         The folder on this machine.
     hosts_file
         What the command sees as /etc/hosts, outside of `folder`.
+    more
+        Further folders by the places where the command sees them. Defaults to none.
     """
 
     folder: Path
     hosts_file: Path
+    more: Mapping[Path, Path] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path, hosts_file: Path, host_names: Mapping[str, str]) -> "ContainerView":
+    def make(
+        cls,
+        folder: Path,
+        hosts_file: Path,
+        host_names: Mapping[str, str],
+        more: Mapping[Path, Path] | None = None,
+    ) -> "ContainerView":
         """Write the hosts file: the names that this machine has, and those given, with their addresses."""
         lines = [f"{address}\t{name}\n" for name, address in host_names.items()]
         known = _HOSTS.read_text(encoding="utf-8", errors="replace") if _HOSTS.exists() else ""
         hosts_file.write_text("".join(lines) + known, encoding="utf-8")
-        return cls(folder, hosts_file)
+        return cls(folder, hosts_file, more or {})
 
     def command(
         self, args: Sequence[str | os.PathLike[str]], working_folder: Path = CONTAINER_FOLDER
@@ -54,8 +63,10 @@ class ContainerView:
             Where it starts, as it sees it. Defaults to /opt/ml.
         """
         settings = {
-            "folder": os.path.abspath(self.folder),
-            "target": os.fspath(CONTAINER_FOLDER),
+            "folders": {
+                os.fspath(place): os.path.abspath(folder)
+                for place, folder in {CONTAINER_FOLDER: self.folder, **self.more}.items()
+            },
             "hosts_file": os.path.abspath(self.hosts_file),
             "working_folder": os.fspath(working_folder),
         }
