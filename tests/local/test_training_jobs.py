@@ -92,8 +92,11 @@ def test_shards_differ_between_hosts(aws: LocalAws, train: Callable[..., Any], d
 def test_fails_when_the_script_raises(train: Callable[..., Any], aws: LocalAws, name: str) -> None:
     job = train("raise ValueError('labels must be integers')")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:")
-    assert "labels must be integers" in job["FailureReason"]
+    first, second, *_ = job["FailureReason"].splitlines()
+    assert first == "AlgorithmError: ValueError: labels must be integers"
+    assert second == "ExecuteUserScriptError:"
+    log = (aws.logs_directory / "training" / name / "algo-1.log").read_text()
+    assert "Reporting training FAILURE: ValueError: labels must be integers\n" in log
     assert str(aws.logs_directory / "training" / name) in job["FailureReason"]
 
 

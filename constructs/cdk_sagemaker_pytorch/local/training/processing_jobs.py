@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cdk_sagemaker_pytorch.images.image_description import describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.container_view import (
@@ -238,7 +236,7 @@ class ProcessingJob:
             if not keys:
                 raise _JobError(f"no S3 objects found under {place['S3Uri']} of {source['InputName']}")
             s3_transfer.download_keys(s3, place["S3Uri"], keys, self._local(place["LocalPath"]))
-        except (ClientError, BotoCoreError, ValueError) as error:
+        except s3_transfer.TRANSFER_ERRORS as error:
             raise _JobError(
                 f"Data download failed: input {source['InputName']}, S3 URL {place['S3Uri']}: {error}"
             ) from error
@@ -246,7 +244,7 @@ class ProcessingJob:
     def _upload(self, s3: Any, output: Mapping[str, Any]) -> None:
         try:
             s3_transfer.upload_folder(s3, self._local(output["LocalPath"]), output["S3Uri"])
-        except (ClientError, BotoCoreError, ValueError) as error:
+        except s3_transfer.TRANSFER_ERRORS as error:
             raise _JobError(f"cannot upload to {output['S3Uri']}: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, p
 
 from .environment import TrainingEnvironment
 from .failure import TrainingError, failure_reason
+from .failure_summary import ScriptEnd, installer_summary
 from .folders import HostFolders
 from .hard_coded_paths import find_hard_coded_paths
 from .hyperparameters import decode_hyperparameters
@@ -37,10 +39,13 @@ _CHANNEL_SETTINGS = {
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
 }
+DEFAULT_CHECKPOINT_PATH = CONTAINER_FOLDER / "checkpoints"
 _LINES_KEPT_FOR_FAILURE = 400
 # The other hosts of a failed job have nothing to save; torchrun would wait long for the lost one.
 _GRACE_SECONDS_AFTER_FAILURE = 1.0
+_SECONDS_FOR_THE_REASON = 5.0
 
+StopReason = Literal["Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded", "Interrupted"]
 OnHostLine = Callable[[str, str], None]
 
 
@@ -76,6 +81,8 @@ class TrainingJobSpec:
     through_shell
         Whether a shell reads the script's command line, as in images with `sagemaker-training` up to 5.1.2.
         Defaults to no.
+    checkpoint_path
+        Where the script has its checkpoints. Defaults to /opt/ml/checkpoints.
 
     Raises
     ------
@@ -95,6 +102,7 @@ class TrainingJobSpec:
     region: str = "us-east-1"
     max_runtime_seconds: float = 86400.0
     through_shell: bool = False
+    checkpoint_path: Path = DEFAULT_CHECKPOINT_PATH
 
     def __post_init__(self) -> None:
         problems = []
@@ -141,19 +149,21 @@ class TrainingResult:
     """How a training job ended."""
 
     status: Literal["Completed", "Failed", "Stopped"]
-    secondary_status: Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
+    secondary_status: Literal["Completed", "Failed"] | StopReason
     failure_reason: str | None
     """As DescribeTrainingJob gives it; None unless the job failed."""
     exit_code: int | None
     """The script's own exit code, -N when signal N ended it; None when it did not start or was stopped."""
     model_archive: Path | None
-    """model.tar.gz; None for a failed job."""
-    output_archive: Path
-    """output.tar.gz: `data/` and the file success or failure."""
+    """model.tar.gz; None for a job that failed or was interrupted."""
+    output_archive: Path | None
+    """output.tar.gz: `data/` and the file success or failure; None for a job that was interrupted."""
     log_paths: Mapping[str, Path]
     """Log file of each host."""
     seconds: float
     """Wall-clock time of the whole run."""
+    killed: bool = False
+    """Whether a script that was to stop had to be killed."""
 
 
 class TrainingRun:
@@ -190,15 +200,23 @@ class TrainingRun:
         self._last_lines: dict[str, deque[str]] = {
             host: deque(maxlen=_LINES_KEPT_FOR_FAILURE) for host in spec.hosts
         }
+        self._peaks: dict[str, int | None] = {}
         self._lock = threading.Lock()
         self._processes: list[SupervisedProcess] = []
-        self._stopping: Literal["Stopped", "MaxRuntimeExceeded"] | None = None
+        self._stopping: StopReason | None = None
         self._ended = False  # nothing is started any more
+
+    def checkpoint_folder(self, host: str) -> Path:
+        """Return the folder of a host's checkpoints on this machine."""
+        path = self.spec.checkpoint_path
+        if path.is_relative_to(CONTAINER_FOLDER):
+            return self._folders[host].base / path.relative_to(CONTAINER_FOLDER)
+        return self.job_dir / f"{host}-checkpoints"
 
     def run(self) -> TrainingResult:
         """Run the job to its end. What goes wrong in it becomes the result, not an exception."""
         started = time.monotonic()
-        deadline = threading.Timer(self.spec.max_runtime_seconds, self._stop, ["MaxRuntimeExceeded"])
+        deadline = threading.Timer(self.spec.max_runtime_seconds, self.stop, ["MaxRuntimeExceeded"])
         deadline.daemon = True
         deadline.start()
         failure: TrainingError | None = None
@@ -216,26 +234,33 @@ class TrainingRun:
             status, reason, exit_code = "Stopped", None, None
         else:
             status, reason = "Completed" if failure is None else "Failed", self._report(failure)
+        keeps = self._stopping != "Interrupted"  # the instances are gone, with what is on them
         return TrainingResult(
             status=status,
             secondary_status=self._stopping or status,
             failure_reason=reason,
             exit_code=exit_code,
-            model_archive=None if status == "Failed" else self._pack("model"),
-            output_archive=self._pack("output"),
+            model_archive=self._pack("model") if keeps and status != "Failed" else None,
+            output_archive=self._pack("output") if keeps else None,
             log_paths=self.log_paths,
             seconds=time.monotonic() - started,
+            killed=any(process.returncode == -signal.SIGKILL for process in self._processes),
         )
 
-    def stop(self) -> None:
-        """Begin to stop the job, from any thread: `run` then returns a result with status Stopped."""
-        self._stop("Stopped")
+    def stop(self, reason: StopReason = "Stopped", grace_period: float | None = None) -> None:
+        """Begin to stop the job, from any thread: `run` then returns a result with status Stopped.
 
-    def _stop(self, reason: Literal["Stopped", "MaxRuntimeExceeded"]) -> None:
+        Parameters
+        ----------
+        reason
+            The secondary status of the result.
+        grace_period
+            Seconds between SIGTERM and SIGKILL. Defaults to that of the run.
+        """
         with self._lock:
             if self._stopping is None:
                 self._stopping = reason
-        self._end_processes(self._grace_period)
+        self._end_processes(self._grace_period if grace_period is None else grace_period)
 
     def _end_processes(self, grace_period: float) -> None:
         with self._lock:
@@ -251,6 +276,7 @@ class TrainingRun:
         environments = {}
         for host, folders in self._folders.items():
             folders.make()
+            self.checkpoint_folder(host).mkdir(parents=True, exist_ok=True)
             try:
                 unpack_archive(self.spec.source_archive, folders.code)
             except ArchiveError as error:
@@ -283,6 +309,12 @@ class TrainingRun:
     def _check_without_view(self, reason: str) -> None:
         """Refuse a script that would write to the machine's own /opt/ml, and say what else is not there."""
         host = self.spec.hosts[0]
+        if not self.spec.checkpoint_path.is_relative_to(CONTAINER_FOLDER):
+            raise TrainingError(
+                "ClientError",
+                message=f"checkpoints must be below {CONTAINER_FOLDER}, as this system does not let the local"
+                f" AWS give a job folders of its own ({reason}), got {self.spec.checkpoint_path}",
+            )
         if places := find_hard_coded_paths(self._folders[host].code):
             raise TrainingError(
                 "ClientError",
@@ -314,7 +346,8 @@ class TrainingRun:
         returncode = self._run_process(host, command, environment, variables)
         if returncode:
             message = error_message(self._last_lines[host])
-            raise TrainingError(error_name, returncode, message, shlex.join(command))
+            summary = installer_summary(list(self._last_lines[host]))
+            raise TrainingError(error_name, returncode, message, shlex.join(command), summary=summary)
         return str(python)
 
     def _run_hosts(self, environments: Mapping[str, TrainingEnvironment], python: str) -> None:
@@ -325,10 +358,13 @@ class TrainingRun:
             }
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                failures = [error for future in done if (error := future.exception()) is not None]
+                failures = _failures(done)
                 if failures:
+                    if all(getattr(failure, "is_for_lost_peer", False) for failure in failures):
+                        # The host that is the reason may take a moment longer to say so.
+                        failures += _failures(wait(running, timeout=_SECONDS_FOR_THE_REASON).done)
                     self._end_processes(_GRACE_SECONDS_AFTER_FAILURE)
-                    raise failures[0]
+                    raise min(failures, key=lambda failure: getattr(failure, "is_for_lost_peer", False))
 
     def _run_script(self, environment: TrainingEnvironment, python: str) -> None:
         host = environment.current_host
@@ -349,17 +385,34 @@ class TrainingRun:
         returncode = self._run_process(host, environment.started_as(command), environment, variables)
         if returncode:
             message = error_message(self._last_lines[host])
+            hint = ""
             if self._why_no_view is not None and f"{CONTAINER_FOLDER}" in message:
-                message += f", {_no_view(self._why_no_view)}"
-            raise TrainingError("ExecuteUserScriptError", returncode, message, " ".join(command), host)
+                hint = f", {_no_view(self._why_no_view)}"
+            several = len(self.spec.hosts) > 1
+            end = ScriptEnd(
+                list(self._last_lines[host]), returncode, self._peaks.get(host), host if several else ""
+            )
+            raise TrainingError(
+                "ExecuteUserScriptError",
+                returncode,
+                message,
+                " ".join(command),
+                host,
+                f"{end.summary}{hint}",
+                is_for_lost_peer=end.is_for_lost_peer,
+            )
 
     def _run_process(
         self, host: str, command: list[str], environment: TrainingEnvironment, variables: Mapping[str, str]
     ) -> int:
         """Run a command in the code folder, as the host sees it."""
         if self._why_no_view is None:
+            path = self.spec.checkpoint_path
             view = ContainerView.make(
-                environment.folders.base, self.job_dir / f"{host}.hosts", self._addresses()
+                environment.folders.base,
+                self.job_dir / f"{host}.hosts",
+                self._addresses(),
+                {} if path.is_relative_to(CONTAINER_FOLDER) else {path: self.checkpoint_folder(host)},
             )
             command = view.command(command, environment.seen.code)
         with self._lock:
@@ -375,6 +428,7 @@ class TrainingRun:
             )
             self._processes.append(process)
         returncode = process.wait()
+        self._peaks[host] = process.peak_memory
         return 0 if self._stopping is not None else returncode
 
     def _addresses(self) -> dict[str, str]:
@@ -402,10 +456,11 @@ class TrainingRun:
             return None
         host = failure.host or self.spec.hosts[0]
         file = self._folders[host].output / "failure"
-        if not file.exists():  # a script may have written its own
+        wrote_none = not file.exists()
+        if wrote_none:  # a script may have written its own
             file.write_text(str(failure), encoding="utf-8")
-        self._log(host, f"Reporting training FAILURE\n{failure}")
-        return failure_reason(file)
+        self._log(host, f"Reporting training FAILURE: {failure.summary}\n{failure}")
+        return failure_reason(file, failure.summary if wrote_none else "")
 
     def _pack(self, name: Literal["model", "output"]) -> Path:
         """Pack this folder of all hosts into one archive, as SageMaker does."""
@@ -420,6 +475,10 @@ class TrainingRun:
         folders[0].mkdir(parents=True, exist_ok=True)
         pack_folder(folders[0], archive)
         return archive
+
+
+def _failures(ended: set[Future[None]]) -> list[BaseException]:
+    return [error for future in ended if (error := future.exception()) is not None]
 
 
 def _no_view(reason: str) -> str:

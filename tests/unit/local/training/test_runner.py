@@ -143,7 +143,7 @@ def test_fails_when_the_script_raises_and_says_why(train: Train) -> None:
     assert (result.status, result.exit_code, result.model_archive) == ("Failed", 1, None)
     assert result.failure_reason is not None
     assert result.failure_reason.startswith(
-        "AlgorithmError: ExecuteUserScriptError:\n"
+        "AlgorithmError: ValueError: no labels in train\nExecuteUserScriptError:\n"
         'ExitCode 1\nErrorMessage "ValueError: no labels in train"\nCommand "'
     )
     assert result.failure_reason.endswith(' -- train.py --epochs 1", exit code: 1')
@@ -183,7 +183,8 @@ def test_fails_when_the_source_archive_is_damaged(tmp_path: Path) -> None:
 def test_fails_when_a_requirement_cannot_be_installed(train: Train) -> None:
     result = train({"train.py": WRITE_MODEL, "requirements.txt": "./missing.whl\n"})
     assert (result.status, result.exit_code) == ("Failed", 1)
-    assert str(result.failure_reason).startswith("AlgorithmError: InstallRequirementsError:\nExitCode 1\n")
+    assert str(result.failure_reason).startswith("AlgorithmError: requirements cannot be installed: ")
+    assert "\nInstallRequirementsError:\nExitCode 1\n" in str(result.failure_reason)
     assert "missing.whl" in str(result.failure_reason)
 
 
@@ -320,3 +321,37 @@ def test_fails_when_a_shell_cannot_read_a_hyperparameter(train: Train) -> None:
     assert "nterminated quoted string" in str(result.failure_reason) or "unexpected EOF" in str(
         result.failure_reason
     )
+
+
+def test_fails_when_a_script_is_killed_and_says_what_memory_it_had(train: Train) -> None:
+    code = "import os; kept = b'x' * (300 << 20); os.kill(os.getpid(), 9)"
+    result = train({"train.py": code})
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first.startswith(
+        "AlgorithmError: the script was killed by signal 9 (SIGKILL), when its largest process had 0.3 GiB of"
+    )
+
+
+def test_fails_when_an_argument_is_wrong_and_says_what_argparse_does(train: Train) -> None:
+    code = (
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--epochs', type=int)\n"
+        "parser.parse_args()\n"
+    )
+    result = train({"train.py": code}, hyperparameters={"epochs": '"many"'})
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first == "AlgorithmError: train.py: error: argument --epochs: invalid int value: 'many'"
+
+
+def test_fails_for_the_host_that_is_the_reason(train: Train) -> None:
+    """The first host fails at once, as the second is gone, which takes a moment to say why."""
+    code = """
+import os, pathlib, sys, time
+if os.environ["SM_CURRENT_HOST"] == "algo-1":
+    raise RuntimeError("Connection closed by peer")
+print("fails soon", flush=True)
+time.sleep(1)
+raise ValueError("no labels")
+"""
+    result = train({"train.py": code}, instance_count=2)
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first == "AlgorithmError: algo-2 failed: ValueError: no labels"
