@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec
 
 pytestmark = pytest.mark.conformance
 

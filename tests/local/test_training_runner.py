@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec, TrainingResult
 
 pytestmark = pytest.mark.local
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from .failure_summary import shortened
-
 _FAILURE_REASON_LENGTH = 1024
 
 
@@ -23,7 +21,7 @@ class TrainingError(Exception):
     host
         Host it failed on; None when it is none in particular.
     summary
-        The reason in one line. Defaults to the message.
+        The reason in one line. Defaults to none: for an error without a command the text says it itself.
     is_for_lost_peer
         Whether it failed because another host did.
     """
@@ -35,7 +33,7 @@ class TrainingError(Exception):
         message: str = "",
         command: str | None = None,
         host: str | None = None,
-        summary: str | None = None,
+        summary: str = "",
         *,
         is_for_lost_peer: bool = False,
     ) -> None:
@@ -47,7 +45,7 @@ class TrainingError(Exception):
         self.exit_code = exit_code
         self.host = host
         self.is_for_lost_peer = is_for_lost_peer
-        self.summary = shortened(summary or f"{name}: {message.strip().partition(chr(10))[0]}")
+        self.summary = summary
 
 
 def failure_reason(failure_file: Path, summary: str = "") -> str:

@@ -59,12 +59,13 @@ class ScriptEnd:
         rank, code = _first_rank(self.lines)
         reason = self._reason(self.exit_code if code is None else code, by_launcher=rank is not None)
         where = " on ".join(filter(None, [f"rank {rank}" if rank else "", self.host]))
-        return shortened(f"{where} failed: {reason}" if where else reason)
+        return _shortened(f"{where} failed: {reason}" if where else reason)
 
     @property
     def is_for_lost_peer(self) -> bool:
         """Whether it failed because another host did."""
-        return bool(_LOST_PEER.search(last_exception(self.lines)))
+        exception = last_exception(self.lines)
+        return bool(_LOST_PEER.search(exception)) and "EADDRINUSE" not in exception
 
     def _reason(self, exit_code: int, *, by_launcher: bool) -> str:
         number = -exit_code if exit_code < 0 else exit_code - _SHELL_SIGNAL_BASE
@@ -87,10 +88,10 @@ def installer_summary(lines: Sequence[str]) -> str:
     said = "; ".join(dict.fromkeys(errors)) or next((line for line in reversed(lines) if line.strip()), "")
     begun = [found["what"] for line in lines if (found := _INSTALLING.match(line.strip()))]
     during = f" (while installing {begun[-1]})" if begun and begun[-1] not in said else ""
-    return shortened(f"requirements cannot be installed: {said}{during}")
+    return _shortened(f"requirements cannot be installed: {said}{during}")
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     """Leave out the end of a text that is too long to be read first."""
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
 

@@ -22,22 +22,19 @@ from cdk_sagemaker_pytorch.local.base.server_state import Credentials, aws_envir
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
 from .attempts import Attempts, Interruption, is_spot
+from .channels import JobError, download_channel
 from .checkpoints import CheckpointSync
 from .environment import TrainingEnvironment
 from .hyperparameters import decode_hyperparameters
 from .metrics import MetricReader
-from .runner import DEFAULT_CHECKPOINT_PATH, StopReason, TrainingJobSpec, TrainingResult, TrainingRun
+from .runner import TrainingRun
+from .spec import DEFAULT_CHECKPOINT_PATH, StopReason, TrainingJobSpec, TrainingResult
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _MAX_FAILURE_REASON = 1024  # of DescribeTrainingJob
 _CHANNELS = "/opt/ml/input/data/"
-_FILE_MODES = ("File", "FastFile")
 
 _logger = logging.getLogger(__name__)
-
-
-class _JobError(Exception):
-    """What SageMaker reports as the reason of a failed job, besides the script's own errors."""
 
 
 class TrainingJob:
@@ -186,7 +183,7 @@ class TrainingJob:
     def _train(self) -> None:
         try:
             self._train_to_the_end()
-        except _JobError as error:
+        except JobError as error:
             self._end("Failed", str(error))
         except Exception as error:
             _logger.exception("training job %s", self.name)
@@ -226,7 +223,7 @@ class TrainingJob:
         """Train in new containers, to the end or to an interruption."""
         self._enter("Downloading", "Downloading input data")
         channels = {
-            channel["ChannelName"]: self._download_channel(s3, channel)
+            channel["ChannelName"]: download_channel(s3, channel, self.request, self.directory / "data")
             for channel in self.request.get("InputDataConfig") or []
         }
         spec = self._spec(s3, credentials, {name: folders[0] for name, folders in channels.items()})
@@ -279,47 +276,13 @@ class TrainingJob:
             yield
         except s3_transfer.TRANSFER_ERRORS as error:
             uri = self.request["CheckpointConfig"]["S3Uri"]
-            raise _JobError(f"ClientError: checkpoints cannot be kept in {uri}: {error}") from error
+            raise JobError(f"ClientError: checkpoints cannot be kept in {uri}: {error}") from error
 
     def _checkpoints(self, s3: Any, run: TrainingRun) -> CheckpointSync | None:
         config = self.request.get("CheckpointConfig")
         if config is None:
             return None
         return CheckpointSync(s3, config["S3Uri"], [run.checkpoint_folder(host) for host in run.spec.hosts])
-
-    def _download_channel(self, s3: Any, channel: Mapping[str, Any]) -> list[Path]:
-        """Download one channel; return its folder for each host in order."""
-        name = channel["ChannelName"]
-        mode = channel.get("InputMode") or self.request["AlgorithmSpecification"]["TrainingInputMode"]
-        source = channel["DataSource"].get("S3DataSource")
-        if source is None or source["S3DataType"] != "S3Prefix" or mode not in _FILE_MODES:
-            raise _JobError(
-                f"ClientError: the local AWS reads channels of S3DataType S3Prefix in the modes "
-                f"{' and '.join(_FILE_MODES)}; channel {name} is {mode} with {channel['DataSource']}"
-            )
-        uri = source["S3Uri"]
-        try:
-            keys = s3_transfer.list_keys(s3, uri)
-            if not keys:
-                raise _JobError(
-                    f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in '
-                    f"input data source of channel {name}. Please ensure that the bucket exists in the "
-                    f"selected region ({settings().region}), that objects exist under that S3 prefix, "
-                    f'and that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on it.'
-                )
-            hosts = self.request["ResourceConfig"].get("InstanceCount", 1)
-            folder = self.directory / "data" / path_part(name)
-            if source.get("S3DataDistributionType") != "ShardedByS3Key" or hosts == 1:
-                s3_transfer.download_keys(s3, uri, keys, folder)
-                return [folder] * hosts
-            shards = [folder / f"shard-{host}" for host in range(hosts)]
-            for host, shard in enumerate(shards):
-                s3_transfer.download_keys(s3, uri, keys[host::hosts], shard)
-            return shards
-        except s3_transfer.TRANSFER_ERRORS as error:
-            raise _JobError(
-                f'ClientError: Data download failed: channel {name}, S3 URL "{uri}": {error}'
-            ) from error
 
     def _spec(self, s3: Any, credentials: Credentials, channels: dict[str, Path]) -> TrainingJobSpec:
         hyperparameters: dict[str, str] = self.request.get("HyperParameters") or {}
@@ -329,7 +292,7 @@ class TrainingJob:
                 s3, uri, self.directory / "sourcedir.tar.gz"
             )
         except s3_transfer.TRANSFER_ERRORS as error:
-            raise _JobError(
+            raise JobError(
                 "ClientError: cannot download the source code that the hyperparameter "
                 f"sagemaker_submit_directory names ({uri!r}): {error}"
             ) from error
@@ -353,7 +316,7 @@ class TrainingJob:
                 ),
             )
         except ValueError as error:
-            raise _JobError(f"ClientError: {error}") from error
+            raise JobError(f"ClientError: {error}") from error
 
     @staticmethod
     def _code_in_channel(submit_directory: str, channels: Mapping[str, Path]) -> Path | None:
@@ -382,7 +345,7 @@ class TrainingJob:
             message = f"ClientError: cannot upload the artifacts to {self._output_uri}: {error}"
             if result.failure_reason is not None:
                 message = f"{result.failure_reason}; {message}"
-            raise _JobError(message) from error
+            raise JobError(message) from error
 
     def _end(self, status: str, reason: str | None, secondary_status: str | None = None) -> None:
         with self._lock:

@@ -1,7 +1,6 @@
 """Run one training job as SageMaker does: a folder laid out as /opt/ml and a process for each host."""
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -10,10 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, pack_folder, unpack_archive
 from cdk_sagemaker_pytorch.local.base.container_view import (
@@ -22,7 +20,6 @@ from cdk_sagemaker_pytorch.local.base.container_view import (
     why_no_container_view,
 )
 from cdk_sagemaker_pytorch.local.base.error_message import error_message
-from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
 
@@ -31,139 +28,19 @@ from .failure import TrainingError, failure_reason
 from .failure_summary import ScriptEnd, installer_summary
 from .folders import HostFolders
 from .hard_coded_paths import find_hard_coded_paths
-from .hyperparameters import decode_hyperparameters
+from .spec import StopReason, TrainingJobSpec, TrainingResult
 
-_ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 _CHANNEL_SETTINGS = {
     "TrainingInputMode": "File",
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
 }
-DEFAULT_CHECKPOINT_PATH = CONTAINER_FOLDER / "checkpoints"
 _LINES_KEPT_FOR_FAILURE = 400
 # The other hosts of a failed job have nothing to save; torchrun would wait long for the lost one.
 _GRACE_SECONDS_AFTER_FAILURE = 1.0
 _SECONDS_FOR_THE_REASON = 5.0
 
-StopReason = Literal["Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded", "Interrupted"]
 OnHostLine = Callable[[str, str], None]
-
-
-@dataclass(frozen=True)
-class TrainingJobSpec:
-    """What a training job is to do.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    source_archive
-        sourcedir.tar.gz on this machine.
-    entry_point
-        Script to run, relative to the archive's root. Defaults to the hyperparameter `sagemaker_program`.
-    hyperparameters
-        As SageMaker has them: JSON-encoded strings, those of `sagemaker_*` included. The script runs
-        under torchrun with `sagemaker_torch_distributed_enabled` "true".
-    channels
-        Channel name to the local folder with its data; the job sees a link to it.
-    input_data_config
-        Channel name to its settings in inputdataconfig.json. Defaults to mode File, fully replicated.
-    instance_type
-        Defaults to "ml.m5.large". It is only told to the script: the job has this machine's hardware.
-    instance_count
-        Hosts, each a process on this machine. Defaults to 1.
-    environment
-        Variables of the container, AWS credentials and endpoint included. The job sees no other AWS settings.
-    region
-        Defaults to "us-east-1".
-    max_runtime_seconds
-        After that the job is stopped. Defaults to one day.
-    through_shell
-        Whether a shell reads the script's command line, as in images with `sagemaker-training` up to 5.1.2.
-        Defaults to no.
-    checkpoint_path
-        Where the script has its checkpoints. Defaults to /opt/ml/checkpoints.
-
-    Raises
-    ------
-    ValueError
-        Naming everything that is wrong.
-    """
-
-    name: str
-    source_archive: Path
-    entry_point: str | None = None
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    channels: Mapping[str, Path] = field(default_factory=dict)
-    input_data_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    instance_type: str = "ml.m5.large"
-    instance_count: int = 1
-    environment: Mapping[str, str] = field(default_factory=dict)
-    region: str = "us-east-1"
-    max_runtime_seconds: float = 86400.0
-    through_shell: bool = False
-    checkpoint_path: Path = DEFAULT_CHECKPOINT_PATH
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not self.program:
-            problems.append("entry_point or the hyperparameter sagemaker_program must name the script to run")
-        elif not _ENTRY_POINT.fullmatch(self.program) or {".", ".."} & set(self.program.split("/")):
-            problems.append(
-                "entry_point must be a path inside the source archive, "
-                f"made of letters, digits and the characters ._+-/, got {self.program!r}"
-            )
-        if not self.source_archive.is_file():
-            problems.append(f"source_archive not found: {self.source_archive}")
-        problems += [
-            f"a channel's name must be fit for a folder, got {name!r}"
-            for name in self.channels
-            if path_part(name) != name
-        ]
-        problems += [
-            f"channel {name!r} must be a folder, got {folder}"
-            for name, folder in self.channels.items()
-            if not folder.is_dir()
-        ]
-        if self.instance_count < 1:
-            problems.append(f"instance_count must be at least 1, got {self.instance_count}")
-        if self.max_runtime_seconds <= 0:
-            problems.append(f"max_runtime_seconds must be positive, got {self.max_runtime_seconds:g}")
-        if problems:
-            raise ValueError("; ".join(problems))
-
-    @property
-    def program(self) -> str:
-        """The script to run; empty if nothing names it."""
-        named = decode_hyperparameters(self.hyperparameters).get("sagemaker_program")
-        return self.entry_point or str(named or "")
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts, "algo-1" first, sorted as text, as SageMaker gives them."""
-        return tuple(sorted(f"algo-{number}" for number in range(1, self.instance_count + 1)))
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a training job ended."""
-
-    status: Literal["Completed", "Failed", "Stopped"]
-    secondary_status: Literal["Completed", "Failed"] | StopReason
-    failure_reason: str | None
-    """As DescribeTrainingJob gives it; None unless the job failed."""
-    exit_code: int | None
-    """The script's own exit code, -N when signal N ended it; None when it did not start or was stopped."""
-    model_archive: Path | None
-    """model.tar.gz; None for a job that failed or was interrupted."""
-    output_archive: Path | None
-    """output.tar.gz: `data/` and the file success or failure; None for a job that was interrupted."""
-    log_paths: Mapping[str, Path]
-    """Log file of each host."""
-    seconds: float
-    """Wall-clock time of the whole run."""
-    killed: bool = False
-    """Whether a script that was to stop had to be killed."""
 
 
 class TrainingRun:
@@ -384,37 +261,31 @@ class TrainingRun:
         self._log(host, f"Invoking script with the following command: {text}")
         returncode = self._run_process(host, environment.started_as(command), environment, variables)
         if returncode:
-            message = error_message(self._last_lines[host])
-            hint = ""
-            if self._why_no_view is not None and f"{CONTAINER_FOLDER}" in message:
-                hint = f", {_no_view(self._why_no_view)}"
-            several = len(self.spec.hosts) > 1
-            end = ScriptEnd(
-                list(self._last_lines[host]), returncode, self._peaks.get(host), host if several else ""
-            )
-            raise TrainingError(
-                "ExecuteUserScriptError",
-                returncode,
-                message,
-                " ".join(command),
-                host,
-                f"{end.summary}{hint}",
-                is_for_lost_peer=end.is_for_lost_peer,
-            )
+            raise self._script_error(host, returncode, " ".join(command))
+
+    def _script_error(self, host: str, exit_code: int, command: str) -> TrainingError:
+        lines = list(self._last_lines[host])
+        message = error_message(lines)
+        end = ScriptEnd(lines, exit_code, self._peaks[host], host if len(self.spec.hosts) > 1 else "")
+        hint = ""
+        if self._why_no_view is not None and f"{CONTAINER_FOLDER}" in message:
+            hint = f", {_no_view(self._why_no_view)}"
+        return TrainingError(
+            "ExecuteUserScriptError",
+            exit_code,
+            message,
+            command,
+            host,
+            f"{end.summary}{hint}",
+            is_for_lost_peer=end.is_for_lost_peer,
+        )
 
     def _run_process(
         self, host: str, command: list[str], environment: TrainingEnvironment, variables: Mapping[str, str]
     ) -> int:
         """Run a command in the code folder, as the host sees it."""
         if self._why_no_view is None:
-            path = self.spec.checkpoint_path
-            view = ContainerView.make(
-                environment.folders.base,
-                self.job_dir / f"{host}.hosts",
-                self._addresses(),
-                {} if path.is_relative_to(CONTAINER_FOLDER) else {path: self.checkpoint_folder(host)},
-            )
-            command = view.command(command, environment.seen.code)
+            command = self._view(environment).command(command, environment.seen.code)
         with self._lock:
             if self._ended:
                 return 0
@@ -431,9 +302,16 @@ class TrainingRun:
         self._peaks[host] = process.peak_memory
         return 0 if self._stopping is not None else returncode
 
-    def _addresses(self) -> dict[str, str]:
-        """Each host has an address of its own of this machine, as far as there are any."""
-        return {f"algo-{number}": f"127.0.0.{number}" for number in range(1, len(self.spec.hosts) + 1)}
+    def _view(self, environment: TrainingEnvironment) -> ContainerView:
+        """Return what a host sees as its own; each has an address of this machine of its own."""
+        host, path = environment.current_host, self.spec.checkpoint_path
+        numbers = range(1, len(self.spec.hosts) + 1)
+        return ContainerView.make(
+            environment.folders.base,
+            self.job_dir / f"{host}.hosts",
+            {f"algo-{number}": f"127.0.{number // 256}.{number % 256}" for number in numbers},
+            {} if path.is_relative_to(CONTAINER_FOLDER) else {path: self.checkpoint_folder(host)},
+        )
 
     def _heard(self, host: str, line: str) -> None:
         self._last_lines[host].append(line)
@@ -459,7 +337,8 @@ class TrainingRun:
         wrote_none = not file.exists()
         if wrote_none:  # a script may have written its own
             file.write_text(str(failure), encoding="utf-8")
-        self._log(host, f"Reporting training FAILURE: {failure.summary}\n{failure}")
+        first = f": {failure.summary}" if failure.summary else ""
+        self._log(host, f"Reporting training FAILURE{first}\n{failure}")
         return failure_reason(file, failure.summary if wrote_none else "")
 
     def _pack(self, name: Literal["model", "output"]) -> Path:

@@ -113,6 +113,7 @@ def test_what_could_not_be_installed_is_told_in_pips_words(lines: list[str], sum
         ("RuntimeError: [../gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1", True),
         ("torch.distributed.DistBackendError: NCCL error: remote process exited", True),
         ("ValueError: no labels", False),
+        ("torch.distributed.DistNetworkError: failed to listen. port: 1, name: EADDRINUSE", False),
     ],
 )
 def test_a_host_that_failed_for_another_is_known(message: str, lost: bool) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cdk_sagemaker_pytorch.local.training import runner
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec, TrainingResult
 
 SourceArchive = Callable[[Mapping[str, str]], Path]
 Train = Callable[..., TrainingResult]
