@@ -28,6 +28,7 @@ from .failure import TrainingError, failure_reason
 from .failure_summary import ScriptEnd, installer_summary
 from .folders import HostFolders
 from .hard_coded_paths import find_hard_coded_paths
+from .host_names import find_host_names
 from .spec import StopReason, TrainingJobSpec, TrainingResult
 
 _CHANNEL_SETTINGS = {
@@ -197,12 +198,18 @@ class TrainingRun:
                 "ClientError",
                 message=f"{CONTAINER_FOLDER} is written in {', '.join(places)}, {_no_view(reason)}",
             )
-        if len(self.spec.hosts) > 1:
-            self._log(
-                host,
-                f"The names {', '.join(self.spec.hosts)} do not resolve here, as this system does not allow"
-                f" it ({reason}): use MASTER_ADDR and MASTER_PORT",
+        if len(self.spec.hosts) == 1:
+            return
+        unresolved = (
+            f"{', '.join(self.spec.hosts)} do not resolve here, as this system does not allow it ({reason}):"
+            " use MASTER_ADDR and MASTER_PORT as they are set"
+        )
+        if places := find_host_names(self._folders[host].code):
+            raise TrainingError(
+                "ClientError",
+                message=f"{', '.join(places)} would wait for a host by its name, but {unresolved}",
             )
+        self._log(host, f"The names {unresolved}")
 
     def _install(self, environment: TrainingEnvironment) -> str:
         """Install what the source code asks for, for all hosts; return the interpreter that sees it."""

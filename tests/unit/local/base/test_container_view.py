@@ -178,6 +178,26 @@ def test_fails_when_the_folder_cannot_be_mounted(view: ContainerView) -> None:
     )
 
 
+@needs_mounts
+def test_a_system_that_forbids_it_is_found_out() -> None:
+    """One that has no user namespaces for those without rights."""
+    forbid = WITHOUT_RIGHTS.replace(
+        "os.execv", "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\nos.execv"
+    )
+    code = (
+        "from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view as why\n"
+        "print(why())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", forbid, sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("cannot mount /opt/ml: unshare: ")
+
+
 def test_why_not_is_told_in_the_systems_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_view, "_LAUNCHER", Path("/no/such/launcher.py"))
     why_no_container_view.cache_clear()

@@ -117,6 +117,16 @@ def test_fails_when_a_script_reaches_for_opt_ml_and_says_why_it_is_not_there(tra
 
 
 @pytest.mark.usefixtures("_no_mounts")
+def test_fails_when_a_script_would_wait_for_a_name_that_does_not_resolve(train: Train) -> None:
+    code = "import json, os\nos.environ['MASTER_ADDR'] = json.loads(os.environ['SM_HOSTS'])[0]\n"
+    result = train({"train.py": code}, instance_count=2)
+    assert "train.py:2 would wait for a host by its name, but algo-1, algo-2 do not resolve here" in str(
+        result.failure_reason
+    )
+    assert train({"train.py": code}).status == "Completed"
+
+
+@pytest.mark.usefixtures("_no_mounts")
 def test_a_script_that_asks_its_environment_trains_without_mounts_too(train: Train) -> None:
     result = train({"train.py": WRITE_MODEL}, instance_count=2)
     assert members(result.model_archive) == {"algo-1.txt": b"[]", "algo-2.txt": b"[]"}
