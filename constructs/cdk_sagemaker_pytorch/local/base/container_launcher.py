@@ -15,7 +15,6 @@ import ctypes
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 
 HOSTS = "/etc/hosts"
@@ -78,7 +77,8 @@ def _show(folder: str, target: str, workshop: str) -> None:
 
 def _replace_ancestor(folder: str, target: str, ancestor: str, workshop: str) -> None:
     """Put a folder with the same entries, and with `target` besides, in the place of an existing ancestor."""
-    stage = tempfile.mkdtemp(prefix="mount-", dir=workshop)
+    stage = f"{workshop}/mount-{os.getpid()}"
+    os.mkdir(stage)
     try:
         _mount("tmpfs", stage, 0, "tmpfs", "mode=755")
         _copy_entries(ancestor, stage)
