@@ -99,6 +99,59 @@ def test_torchserve_serves_the_handler_functions_on_loopback_alone(
     assert seen["listening"] == ["::ffff:127.0.0.1"]
 
 
+# Runs in the other environment: what the ports of a server with a token say to somebody without it.
+ASK = """
+import http.client, json, sys
+from pathlib import Path
+import psutil
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelServer
+
+def ask(port, method, path, headers={}):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, "[1, 2]" if method == "POST" else None, headers)
+        response = connection.getresponse()
+        return [response.status, response.read().decode()]
+    except http.client.HTTPException:
+        return [0, ""]  # gRPC
+    finally:
+        connection.close()
+
+calls = [("GET", "/ping"), ("GET", "/models"), ("GET", "/models/model"), ("POST", "/invocations"),
+    ("POST", "/predictions/model"), ("POST", "/models?url=x"), ("PUT", "/models/model?min_worker=0"),
+    ("DELETE", "/models/model"), ("GET", "/token?type=management"), ("POST", "/workflows?url=x")]
+environment = {"SAGEMAKER_PROGRAM": "serve.py"}
+log_path = Path(sys.argv[2])
+with ModelServer(
+    "torchserve", Path(sys.argv[1]), environment=environment, log_path=log_path, token="t"
+) as server:
+    sockets = [c for p in psutil.Process().children(recursive=True) for c in p.net_connections("inet")]
+    ports = {c.laddr.port for c in sockets if c.status == "LISTEN"}
+    strangers = [ask(port, *call)[0] for port in ports for call in calls]
+    port = int(server.url_invocations.split(":")[2].split("/")[0])
+    kind = {"Content-Type": "application/json"}
+    wrong = ask(port, "POST", "/invocations", kind | {"Authorization": "Bearer x"})
+    right = ask(port, "POST", "/invocations", kind | server.headers)
+print(json.dumps({"strangers": strangers, "wrong": wrong[0], "right": right}))
+"""
+
+
+def test_torchserve_answers_nobody_without_its_key(model: Path, inference_python: Path) -> None:
+    done = subprocess.run(
+        [inference_python, "-c", ASK, model, model.with_name("log.txt")],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "constructs")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seen = json.loads(done.stdout)
+    assert len(seen["strangers"]) == 50
+    assert set(seen["strangers"]) <= {400, 404, 0}
+    assert seen["strangers"].count(400) >= 15
+    assert seen["wrong"] == 400
+    assert seen["right"] == [200, "13"]
+
+
 def test_torchserve_serves_the_bundled_entry_point(model: Path, serve: Callable[..., dict[str, Any]]) -> None:
     serving = REPOSITORY / "inference_assets" / "serving"
     shutil.copytree(serving, model / "code" / "cdk_sagemaker_pytorch_serving")

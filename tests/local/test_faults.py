@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
@@ -267,13 +270,12 @@ def test_fails_when_a_fault_cannot_be(aws: LocalAws, order: Callable[[Any], Any]
 def test_nobody_else_orders_faults(aws: LocalAws, create_role: Callable[..., str]) -> None:
     arn = create_role("lambda.amazonaws.com", {"Effect": "Allow", "Action": "*", "Resource": "*"})
     keys = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
-    credential = f"Credential={keys['AccessKeyId']}/20261122/us-east-1/local/aws4_request"
-    for authorization in ("", f"AWS4-HMAC-SHA256 {credential}"):
-        request = urllib.request.Request(  # noqa: S310 - http
-            f"{aws.endpoint_url}/_local/faults",
-            b'{"action": "clear"}',
-            {"Authorization": authorization} if authorization else {},
-        )
+    url, order = f"{aws.endpoint_url}/_local/faults", b'{"action": "clear"}'
+    signed = AWSRequest("POST", url, data=order)
+    session = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    SigV4Auth(session, "local", "us-east-1").add_auth(signed)
+    for headers in ({}, dict(signed.headers.items())):
+        request = urllib.request.Request(url, order, headers)  # noqa: S310 - http
         with pytest.raises(urllib.error.HTTPError) as failure:
             urllib.request.urlopen(request)  # noqa: S310 - http
         assert failure.value.code == 403
@@ -281,5 +283,7 @@ def test_nobody_else_orders_faults(aws: LocalAws, create_role: Callable[..., str
 
 def test_the_page_shows_how() -> None:
     text = (ROOT / "docs" / "local-aws.md").read_text()
-    [code] = re.findall(r"<!-- runs on the local AWS -->\n```python\n(.*?)```", text, re.S)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    blocks = re.findall(r"<!-- runs on the local AWS -->\n```python\n(.*?)```", text, re.S)
+    assert any("aws.faults" in code for code in blocks)
+    for code in blocks:
+        subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -38,6 +39,12 @@ NO_PROFILES = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+# Variables of a user's own that would do the same; all else is the user's business.
+_LEADS_ELSEWHERE = re.compile(
+    "AWS_(ENDPOINT_URL(_.*)?|IGNORE_CONFIGURED_ENDPOINT_URLS|USE_(FIPS|DUALSTACK)_ENDPOINT|CA_BUNDLE|ROLE_ARN"
+    "|(DEFAULT_)?PROFILE|CONFIG_FILE|SHARED_CREDENTIALS_FILE|WEB_IDENTITY_TOKEN_FILE|CREDENTIAL_.*"
+    "|CONTAINER_.*|EC2_METADATA_.*|SESSION_TOKEN|SECURITY_TOKEN|ACCESS_KEY_ID|SECRET_ACCESS_KEY)"
+)
 _CONTAINER_VARIABLES = {
     # As in the environment of AWS's PyTorch images.
     "PYTHONUNBUFFERED": "TRUE",
@@ -45,6 +52,7 @@ _CONTAINER_VARIABLES = {
     "PYTHONIOENCODING": "UTF-8",
     **NO_PROFILES,
 }
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 # Below those that systems give to outgoing connections: a server may bind to its port many seconds later.
 _PORTS = range(10_240, 32_768)
@@ -67,6 +75,33 @@ def free_port() -> int:
                 return port
 
 
+def direct_to_loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with loopback among what no proxy is asked for.
+
+    Programs with HTTP_PROXY would send what is meant for the local AWS to that proxy, off this machine.
+
+    Parameters
+    ----------
+    environment
+        Variables of a program. Proxies for other addresses stay: pip may need them.
+    """
+    given = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
+    hosts = [host.strip() for value in given for host in value.split(",")]
+    value = "*" if "*" in hosts else ",".join(dict.fromkeys([*_LOOPBACK, *filter(None, hosts)]))
+    return {**environment, "NO_PROXY": value, "no_proxy": value}
+
+
+def without_leads_elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those that lead an AWS SDK to other endpoints or other credentials.
+
+    Parameters
+    ----------
+    environment
+        Variables that a user gives to a function, a job or a model.
+    """
+    return {name: value for name, value in environment.items() if not _LEADS_ELSEWHERE.fullmatch(name)}
+
+
 def host_environment() -> dict[str, str]:
     """Return the variables a local "container" starts from.
 
@@ -80,7 +115,7 @@ def host_environment() -> dict[str, str]:
         if name not in _HOST_ONLY_NAMES and not name.startswith(_HOST_ONLY_PREFIXES)
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"
-    return inherited | _CONTAINER_VARIABLES | {"PATH": path}
+    return direct_to_loopback(inherited | _CONTAINER_VARIABLES | {"PATH": path})
 
 
 class SupervisedProcess:
@@ -133,7 +168,7 @@ class SupervisedProcess:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", _SUPERVISOR, json.dumps(settings), *args],
                 cwd=cwd,
-                env=dict(env),
+                env=direct_to_loopback(env),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

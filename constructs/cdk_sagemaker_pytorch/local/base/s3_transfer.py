@@ -1,5 +1,6 @@
 """Copies between S3 of the local AWS and this machine, as SageMaker makes them for a container."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -47,16 +48,29 @@ def download_keys(s3: Any, uri: str, keys: list[str], folder: Path) -> None:
     if any(key.startswith(f"{prefix}/") for key in keys):
         base = f"{prefix}/"
 
-    def download(key: str) -> None:
-        target = folder / key.removeprefix(base)
-        if not target.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"the key {key!r} would be written outside its channel")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, key, str(target))
-
     folder.mkdir(parents=True, exist_ok=True)
+    targets = _targets(folder, {key: key.removeprefix(base) for key in keys})
+
+    def download(key: str) -> None:
+        targets[key].parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, key, str(targets[key]))
+
     with ThreadPoolExecutor(_TRANSFERS) as pool:
         list(pool.map(download, keys))
+
+
+def _targets(folder: Path, names: Mapping[str, str]) -> dict[str, Path]:
+    """Return the file of each key: a file of its own, in the folder."""
+    root = folder.resolve()
+    keys: dict[Path, str] = {}
+    for key, name in names.items():
+        target = (root / name).resolve() if "\0" not in name else root
+        if not target.is_relative_to(root) or target == root:
+            raise ValueError(f"the key {key!r} would be written outside its channel")
+        if target in keys:
+            raise ValueError(f"the keys {keys[target]!r} and {key!r} would be written to one file")
+        keys[target] = key
+    return {key: target for target, key in keys.items()}
 
 
 def download(s3: Any, uri: str, file: Path) -> Path:

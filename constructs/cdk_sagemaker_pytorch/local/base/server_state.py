@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,10 @@ class ServerSettings:
         Whether calls are checked against the caller's policies.
     user
         Keys of the user, who may do everything.
+    wait_factor
+        What the seconds of Wait states are multiplied with.
+    quotas
+        Quotas of SageMaker by name; those that are not named are not limited.
     """
 
     endpoint_url: str
@@ -60,6 +65,8 @@ class ServerSettings:
     directory: Path
     enforce_iam: bool
     user: Credentials
+    wait_factor: float = 1.0
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def logs_directory(self) -> Path:
@@ -137,7 +144,7 @@ def isolated_session() -> botocore.session.Session:
     """Return a botocore session that reads neither variables nor configuration files of this machine.
 
     An unknown AWS_PROFILE would end it, and what a profile says about endpoints and credential programs
-    would be obeyed.
+    would be obeyed. Nor does it ask a proxy.
     """
     variables = {
         name: (None, None, default, convert)
@@ -145,4 +152,6 @@ def isolated_session() -> botocore.session.Session:
     }
     for name in ("config_file", "credentials_file"):
         variables[name] = (None, None, os.devnull, None)
-    return botocore.session.Session(session_vars=variables)
+    session = botocore.session.Session(session_vars=variables)
+    session.set_default_client_config(Config(proxies={}))
+    return session

@@ -10,7 +10,6 @@ import json
 import re
 import threading
 import urllib.parse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,23 +147,20 @@ def authorize(call: ApiCall, caller: Caller) -> None:
             )
 
 
-def caller_of(authorization: str, query: Mapping[str, Any]) -> Caller:
-    """Return who signed a request, by its Authorization header or, for a presigned URL, its query.
+def caller_of(authorization: str) -> Caller:
+    """Return who sent a request, by its Authorization header, which `authenticate` has verified.
 
     Raises
     ------
     AccessDeniedError
-        If it is not signed, or by a key that is not known. Signatures themselves are not verified.
+        If it is not signed, or by a key that is not known any more.
     """
     match = _CREDENTIAL.search(authorization)
-    # A presigned URL of Signature Version 4 has the first, one of Version 2 the second.
-    signed = [str(query[name][0]) for name in ("X-Amz-Credential", "AWSAccessKeyId") if query.get(name)]
-    key_id = match[1] if match else "".join(signed[:1]).split("/")[0]
-    if not key_id:
+    if match is None:
         raise AccessDeniedError("The request is not signed.")
-    if key_id == settings().user.access_key_id:
+    if match[1] == settings().user.access_key_id:
         return Caller(f"arn:aws:iam::{settings().account}:user/local", None)
-    session = sts_backends[settings().account]["aws"].get_assumed_role_from_access_key(key_id)
+    session = sts_backends[settings().account]["aws"].get_assumed_role_from_access_key(match[1])
     if session is None:
         raise AccessDeniedError("The security token included in the request is invalid.")
     name = session.role_arn.split("/")[-1]
@@ -186,7 +182,7 @@ def _check_call(response: Any, resource: str = "*") -> None:
     action = response._get_action()
     call = ApiCall(service, action or "", _parameters(response), path=urllib.parse.unquote(response.path))
     try:
-        authorize(call, caller_of(authorization, response.querystring))
+        authorize(call, caller_of(authorization))
     except AccessDeniedError as error:
         raise _denial(response, str(error)) from error
 
@@ -202,7 +198,7 @@ def _check_s3_call(response: Any, bucket_name: str | None = None, key_name: str 
         {"Bucket": bucket_name, "Key": key_name, "Prefix": query.get("prefix", "")},
     )
     try:
-        authorize(call, caller_of(response.headers.get("Authorization", ""), response.querystring))
+        authorize(call, caller_of(response.headers.get("Authorization", "")))
     except AccessDeniedError as error:
         raise S3ClientError("AccessDenied", str(error)) from error
 

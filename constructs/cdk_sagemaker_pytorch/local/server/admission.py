@@ -4,20 +4,15 @@ A port of 127.0.0.1 is open to every user of the machine, and to every web page 
 can send requests to it, and under a name of its own that resolves to 127.0.0.1 it could read the answers.
 """
 
-import json
 import urllib.parse
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 from cdk_sagemaker_pytorch.local.base.server_state import settings
-from cdk_sagemaker_pytorch.local.iam.access import AccessDeniedError, caller_of, signing_service
+from cdk_sagemaker_pytorch.local.iam.authentication import authenticate
+from cdk_sagemaker_pytorch.local.iam.signed_request import SignatureError
 
-StartResponse = Callable[..., Any]
-
-# Services whose errors are XML and whose requests are not forms; an unsigned request is most likely for S3.
-_XML_SERVICES = ("", "s3", "route53", "cloudfront")
+from .error_answers import StartResponse, refusal_code
 
 
 class RefusedError(Exception):
@@ -29,12 +24,15 @@ class RefusedError(Exception):
         The error's code.
     message
         What is wrong, and what is allowed.
+    status
+        Of HTTP, with its phrase.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: str = "403 Forbidden") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.status = status
 
 
 def check_address(environ: Mapping[str, Any]) -> None:
@@ -57,59 +55,20 @@ def check_address(environ: Mapping[str, Any]) -> None:
         )
 
 
-def check_key(environ: Mapping[str, Any]) -> None:
-    """Raise RefusedError unless the request carries the key of the user or of a role's session."""
-    query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
+def check_key(environ: dict[str, Any]) -> None:
+    """Raise RefusedError unless the request is signed by the user or by a session of a role."""
     try:
-        caller_of(environ.get("HTTP_AUTHORIZATION", ""), query)
-    except AccessDeniedError as error:
-        raise RefusedError("UnrecognizedClientException", str(error)) from error
+        authenticate(environ)
+    except SignatureError as error:
+        status, code = refusal_code(error.refusal, environ)
+        raise RefusedError(code, str(error), status) from error
 
 
-def check_user(environ: Mapping[str, Any]) -> None:
-    """Raise RefusedError unless the request carries the user's own key; what runs here has others."""
+def check_user(environ: dict[str, Any]) -> None:
+    """Raise RefusedError unless the request is signed by the user; what runs here has other keys."""
     check_key(environ)
-    if settings().user.access_key_id not in environ.get("HTTP_AUTHORIZATION", ""):
+    if f"Credential={settings().user.access_key_id}/" not in environ["HTTP_AUTHORIZATION"]:
         raise RefusedError("AccessDenied", "this is for the user of the local AWS alone")
-
-
-def answer_error(
-    status: str, code: str, message: str, environ: Mapping[str, Any], start_response: StartResponse
-) -> Iterable[bytes]:
-    """Answer an error in the protocol, XML or JSON, that the caller is likely to read.
-
-    Parameters
-    ----------
-    status
-        Of HTTP, with its phrase.
-    code, message
-        Of the error.
-    environ, start_response
-        As WSGI has them.
-    """
-    request_id = str(uuid.uuid4())
-    kind = environ.get("CONTENT_TYPE", "")
-    if kind.startswith("application/x-www-form-urlencoded"):
-        as_json = False
-    elif "json" in kind or "HTTP_X_AMZ_TARGET" in environ:
-        as_json = True
-    else:
-        as_json = signing_service(environ.get("HTTP_AUTHORIZATION", "")) not in _XML_SERVICES
-    if as_json:
-        body = json.dumps({"__type": code, "message": message})
-    else:
-        content = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
-        body = f"<ErrorResponse><Error>{content}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-    data = body.encode()
-    headers = [
-        ("Content-Type", "application/json" if as_json else "text/xml"),
-        ("Content-Length", str(len(data))),
-        ("x-amzn-errortype", code),
-        ("x-amzn-requestid", request_id),
-        ("x-amz-request-id", request_id),  # S3's; what answers HEAD has nothing but headers
-    ]
-    start_response(status, headers)
-    return [data]
 
 
 def without_cors(start_response: StartResponse) -> StartResponse:

@@ -5,6 +5,7 @@ user's keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for arguments are op
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 
 from werkzeug.serving import make_server
 
+from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError
+from cdk_sagemaker_pytorch.local.base.own_folders import claim
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
     HEALTH_PATH,
@@ -26,6 +29,10 @@ from cdk_sagemaker_pytorch.local.base.server_state import (
 
 # Parts of moto that are no AWS service: its dashboard and controls, and the credentials of an EC2 instance.
 _NO_SERVICES = ("moto_api", "moto_api._internal", "instance_metadata")
+
+# CloudFormation takes 4 KiB; nobody without the token fills this process's memory.
+_LONGEST_ANSWER_BYTES = 64 * 1024
+_MAX_DRAINED_BYTES = 64 * 1024 * 1024
 
 _logger = logging.getLogger(__name__)
 
@@ -39,9 +46,10 @@ class LocalAwsApplication:
         from cdk_sagemaker_pytorch.local.cloudformation.custom_resources import RESPONSE_PATH, receive_answer
         from cdk_sagemaker_pytorch.local.serving.invocations import endpoint_of, invoke_endpoint
 
-        from . import admission, fault_injection
+        from . import admission, error_answers, fault_injection
 
         self._admission = admission
+        self._answer_error = error_answers.answer_error
         self._faults = fault_injection
         self._moto = DomainDispatcherApplication(_service_application)
         self._endpoint_of = endpoint_of
@@ -56,9 +64,8 @@ class LocalAwsApplication:
             self._admission.check_address(environ)
             return self._answer(environ, start_response)
         except self._admission.RefusedError as error:
-            return self._admission.answer_error(
-                "403 Forbidden", error.code, error.message, environ, start_response
-            )
+            _drain(environ)
+            return self._answer_error(error.status, error.code, error.message, environ, start_response)
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -66,8 +73,10 @@ class LocalAwsApplication:
             return _answer(start_response, "200 OK", b"{}")
         if path.startswith(self._response_path):
             # Not signed: the token in the path is the key to it.
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            if not self._receive_answer(path.removeprefix(self._response_path), body):
+            length = environ.get("CONTENT_LENGTH") or "0"
+            too_long = not length.isdecimal() or int(length) > _LONGEST_ANSWER_BYTES
+            body = b"" if too_long else environ["wsgi.input"].read(int(length))
+            if too_long or not self._receive_answer(path.removeprefix(self._response_path), body):
                 return _answer(start_response, "403 Forbidden", b"{}")
             return _answer(start_response, "200 OK", b"{}")
         if path == FAULTS_PATH:
@@ -85,7 +94,7 @@ class LocalAwsApplication:
         except NotImplementedError as error:
             _logger.warning("not simulated: %s", error)
             # 501, for SDKs repeat what ends with 500 again and again.
-            return self._admission.answer_error(
+            return self._answer_error(
                 "501 Not Implemented", "NotImplemented", f"the local AWS: {error}", environ, start_response
             )
         except self._admission.RefusedError:
@@ -94,7 +103,7 @@ class LocalAwsApplication:
             _logger.exception("%s %s", environ["REQUEST_METHOD"], path)
             # The server's own page would be no answer that an SDK can read.
             message = f"the local AWS failed: {type(error).__name__}: {error}"
-            return self._admission.answer_error(
+            return self._answer_error(
                 "500 Internal Server Error", "InternalFailure", message, environ, start_response
             )
         return answer
@@ -114,7 +123,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--region", required=True)
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
+    parser.add_argument("--wait-factor", type=float, required=True)
+    parser.add_argument("--quotas", type=json.loads, required=True)
     arguments = parser.parse_args(argv)
+    try:
+        claim(arguments.directory)
+    except LocalAwsError as error:
+        sys.exit(str(error))
     # Taken out, so that nothing this process starts inherits them.
     user = Credentials(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
     configure(
@@ -125,6 +140,8 @@ def main(argv: list[str] | None = None) -> None:
             directory=arguments.directory,
             enforce_iam=not arguments.no_iam,
             user=user,
+            wait_factor=arguments.wait_factor,
+            quotas=arguments.quotas,
         )
     )
     logging.basicConfig(
@@ -209,6 +226,14 @@ def _install_step_functions() -> None:
 
             install()
             _step_functions_ready = True
+
+
+def _drain(environ: dict[str, Any]) -> None:
+    """Read what is left of a request that is refused: an answer before its end would break the connection."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    left = min(int(length), _MAX_DRAINED_BYTES) if length.isdecimal() else 0
+    while left > 0 and (read := environ["wsgi.input"].read(min(left, 1 << 16))):
+        left -= len(read)
 
 
 def _answer(start_response: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:

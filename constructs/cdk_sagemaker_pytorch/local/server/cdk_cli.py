@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdk_sagemaker_pytorch.local.base.errors import CdkError, LocalAwsError
-from cdk_sagemaker_pytorch.local.base.processes import NO_PROFILES
+from cdk_sagemaker_pytorch.local.base.processes import (
+    NO_PROFILES,
+    direct_to_loopback,
+    without_leads_elsewhere,
+)
 
 #: The CLI that knows the manifest of the library's CDK version; "latest" on npm is older than that.
 CDK_CLI = "aws-cdk@2.1148.1"
@@ -111,12 +115,13 @@ class CdkCli:
     def _run(
         self, arguments: list[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        # An empty profile is none, whatever a cdk.json says.
-        command = [*self._command(), *arguments, "--no-notices", "--no-color", "--ci", "--profile", ""]
+        # Empty ones are none, whatever a cdk.json says.
+        nothing = ["--profile", "", "--proxy", "", "--ca-bundle-path", ""]
+        command = [*self._command(), *arguments, "--no-notices", "--no-color", "--ci", *nothing]
         process = subprocess.Popen(  # noqa: S603 - the CDK CLI with our arguments
             command,
             cwd=cwd,
-            env=self._variables() | dict(env or {}),
+            env=direct_to_loopback(self._variables() | without_leads_elsewhere(env or {})),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,6 @@
 import http.client
 import io
 import json
-import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +12,7 @@ from cdk_sagemaker_pytorch.local.iam.access import signing_service
 from cdk_sagemaker_pytorch.local.sagemaker.api import interrupt_training_job
 from cdk_sagemaker_pytorch.local.training.attempts import Interruption
 
-from .admission import StartResponse, answer_error
+from .error_answers import StartResponse, answer_error
 from .operations import operation_of
 
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -79,10 +78,6 @@ def answer_control(environ: dict[str, Any], start_response: StartResponse) -> It
 def _fault_of(environ: dict[str, Any]) -> CallFault | None:
     """Count the call, and return the fault that hits it."""
     signing_name = signing_service(environ.get("HTTP_AUTHORIZATION", ""))
-    if not signing_name:
-        query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
-        credential = (query.get("X-Amz-Credential") or [""])[0].split("/")
-        signing_name = credential[3] if len(credential) > 3 else "s3"
     services = {fault.service for fault in registry.call_faults(signing_name)}
     if not services:
         return None

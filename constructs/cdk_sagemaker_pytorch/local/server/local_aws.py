@@ -21,7 +21,14 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError, LocalAwsWarning
-from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from cdk_sagemaker_pytorch.local.base.own_folders import make_private
+from cdk_sagemaker_pytorch.local.base.processes import (
+    SupervisedProcess,
+    direct_to_loopback,
+    free_port,
+    host_environment,
+)
+from cdk_sagemaker_pytorch.local.base.quota_names import quota_problems
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
     HEALTH_PATH,
@@ -71,7 +78,7 @@ class LocalAws:
     ----------
     directory
         Folder where logs, job folders and model folders stay for reading afterwards; made if it is missing,
-        for this user alone.
+        for this user alone. It can be used again: a job replaces what one of its name has left there.
         Defaults to a temporary folder that goes away.
     port
         Port to listen on. Defaults to a free one.
@@ -80,6 +87,14 @@ class LocalAws:
     enforce_iam
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
         of their roles. Defaults to True. Calls without a known key are refused in any case.
+    wait_factor
+        What the seconds of Wait states are multiplied with, from 0 to 1: with 0.1, a wait of ten seconds
+        takes one. Waits for a timestamp, time limits, retries and times that are told stay as they are.
+        Defaults to 1.
+    quotas
+        Instances of SageMaker that may run at once, by Service Quotas' names, for example
+        `{"ml.g5.xlarge for endpoint usage": 1, "ml.m5.large for spot training job usage": 2}`. What exceeds
+        one is refused with ResourceLimitExceeded. What is not named is not limited.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
     on_warning
@@ -101,16 +116,24 @@ class LocalAws:
         region: str = "us-east-1",
         account: str = "123456789012",
         enforce_iam: bool = True,
+        wait_factor: float = 1.0,
+        quotas: Mapping[str, int] | None = None,
         cdk_executable: str | os.PathLike[str] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
         if len(account) != 12 or not account.isdigit():
             raise ValueError(f"account must have 12 digits, got {account!r}")
+        if not 0 <= wait_factor <= 1:
+            raise ValueError(f"wait_factor must be between 0 and 1, got {wait_factor!r}")
+        if problems := quota_problems(quotas or {}):
+            raise ValueError("; ".join(problems))
         self.region = region
         self.account = account
         self._given_directory = None if directory is None else Path(directory).absolute()
         self._given_port = port
         self._enforce_iam = enforce_iam
+        self._wait_factor = wait_factor
+        self._quotas = dict(quotas or {})
         self._cdk_executable = cdk_executable
         self._on_warning = on_warning
         self._process: SupervisedProcess | None = None
@@ -151,12 +174,18 @@ class LocalAws:
         """The variables, keys among them, that point AWS SDKs, the AWS CLI and the CDK CLI at this AWS."""
         if self._credentials is None:
             raise LocalAwsError("the local AWS is not started")
-        return aws_environment(self._credentials, region=self.region, endpoint_url=self.endpoint_url) | {
-            # The CDK CLI hands CloudFormation the address of a template, and checks that it is one of S3.
-            "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{self.region}.amazonaws.com",
-            "CDK_DEFAULT_ACCOUNT": self.account,
-            "CDK_DEFAULT_REGION": self.region,
-        }
+        direct = direct_to_loopback({name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")})
+        pointers = aws_environment(self._credentials, region=self.region, endpoint_url=self.endpoint_url)
+        return (
+            direct
+            | pointers
+            | {
+                # The CDK CLI hands CloudFormation the address of a template, and checks that it is one of S3.
+                "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{self.region}.amazonaws.com",
+                "CDK_DEFAULT_ACCOUNT": self.account,
+                "CDK_DEFAULT_REGION": self.region,
+            }
+        )
 
     @property
     def faults(self) -> Faults:
@@ -210,11 +239,12 @@ class LocalAws:
         self._directory = self._given_directory or Path(tempfile.mkdtemp(prefix="local-aws-"))
         self._directory.mkdir(0o700, parents=True, exist_ok=True)
         for name in _FOLDERS:
-            (self._directory / name).mkdir(0o700, exist_ok=True)
+            make_private(self._directory / name)
         self._credentials = Credentials.random()
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]
         arguments += ["--region", self.region, "--account", self.account]
+        arguments += ["--wait-factor", str(self._wait_factor), "--quotas", json.dumps(self._quotas)]
         if not self._enforce_iam:
             arguments.append("--no-iam")
         self._process = SupervisedProcess(

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import importlib.util
 import os
+import runpy
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,7 +128,9 @@ def main() -> None:
     # One request at a time, as a worker of TorchServe does: a script need not be safe for threads.
     workers = _import_serving("workers").Workers(1, timeout)
     workers.watch(lambda: os.execv(sys.executable, sys.orig_argv))  # noqa: S606
-    app = application(chain, workers, timeout, options.ready_file)
+    # Beside this file; the package is not there to import from.
+    check = runpy.run_path(str(Path(__file__).with_name("token_check.py")))["TokenCheck"]
+    app = check(application(chain, workers, timeout, options.ready_file))
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 

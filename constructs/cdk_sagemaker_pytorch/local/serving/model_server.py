@@ -7,6 +7,7 @@ file that it makes when the model is loaded. If the model does not load it ends 
 
 import http.client
 import importlib.util
+import json
 import os
 import shlex
 import shutil
@@ -27,6 +28,8 @@ from cdk_sagemaker_pytorch.local.base.container_view import (
 from cdk_sagemaker_pytorch.local.base.error_message import error_message
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
+
+from .token_check import TOKEN_HEADER, TOKEN_VARIABLE
 
 ServerKind = Literal["ray", "torchserve", "asgi"]
 
@@ -75,6 +78,8 @@ class ModelServer:
         Seconds until the model must be loaded. Defaults to 120.
     on_line
         Called from a thread with each line of log as it comes.
+    token
+        What requests must carry, in `headers`. Defaults to none: every user of the machine may ask.
 
     Attributes
     ----------
@@ -95,6 +100,7 @@ class ModelServer:
         log_path: Path,
         startup_timeout: float = 120.0,
         on_line: Callable[[str], None] | None = None,
+        token: str | None = None,
     ) -> None:
         if kind not in _PATHS:
             raise ValueError(f"kind must be one of {', '.join(_PATHS)}, got {kind!r}")
@@ -115,6 +121,8 @@ class ModelServer:
         self._environment = environment
         self._startup_timeout = startup_timeout
         self._on_line = on_line
+        self._token = token
+        self._key_file: Path | None = None
         self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT_FOR_FAILURE)
         self._port = free_port()
         self._lock = threading.Lock()
@@ -134,6 +142,16 @@ class ModelServer:
         """URL that a request is POSTed to."""
         return f"http://127.0.0.1:{self._port}{_PATHS[self.kind][0]}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that requests must carry."""
+        if self._token is None:
+            return {}
+        if self._key_file is not None:
+            keys = json.loads(self._key_file.read_text(encoding="utf-8"))
+            return {"Authorization": f"Bearer {keys['inference']['key']}"}
+        return {TOKEN_HEADER: self._token}
+
     def start(self) -> Self:
         """Start the server and wait until the model is loaded.
 
@@ -149,6 +167,8 @@ class ModelServer:
         work_dir = Path(tempfile.mkdtemp(prefix="sm-"))
         try:
             ready_file = work_dir / "ready"
+            if self.kind == "torchserve":
+                self._key_file = work_dir / "key_file.json"  # TorchServe makes keys of its own
             process = self._run(self._command(work_dir, ready_file), work_dir)
             self._wait_until_ready(process, ready_file)
         except BaseException:
@@ -157,11 +177,17 @@ class ModelServer:
             raise
         return self
 
+    @property
+    def ended(self) -> int | None:
+        """Exit code of a server that ended by itself, None while it runs or was stopped."""
+        with self._lock:
+            return None if self._stopped or self._process is None else self._process.poll()
+
     def ping(self) -> bool:
         """Return whether the server's health check answers 200."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
         try:
-            connection.request("GET", _PATHS[self.kind][1])
+            connection.request("GET", _PATHS[self.kind][1], headers=self.headers)
             return connection.getresponse().status == 200
         except OSError:
             return False
@@ -225,6 +251,7 @@ class ModelServer:
         return {
             **host_environment(),
             **given,
+            TOKEN_VARIABLE: self._token or "",
             "SM_MODEL_DIR": model_dir,
             "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
         }

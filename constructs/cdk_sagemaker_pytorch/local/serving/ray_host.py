@@ -5,13 +5,16 @@ one that SM_RAYSERVE_APP names.
 
 Ray listens on every interface of the machine unless told otherwise, with RPC that unpickles what it is
 sent. It is told otherwise in three ways: by its switch for machines without a cluster, by the loopback
-address of the HTTP proxy, and in each worker by `_listen_on_loopback_only`. It also takes three fixed
-ports, which are replaced by free ones so that endpoints run side by side.
+address of the HTTP proxy, and in each worker by `_keep_to_ourselves`. Other users of the machine reach
+loopback too: so RPC needs a token of this Ray alone, and HTTP that of the model server. Ray also takes three
+fixed ports, which are replaced by free ones so that endpoints run side by side.
 """
 
 import argparse
 import importlib
 import os
+import secrets
+import shutil
 import signal
 import sys
 import threading
@@ -26,18 +29,36 @@ _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _MIN_CPUS = 16
 # A busy machine takes its time to start Ray.
 _NODE_SECONDS = 300.0
+_CHECK_MODULE = "local_aws_token_check"
 
 
-def _listen_on_loopback_only() -> None:
-    """Keep the gRPC servers of this worker process off the network; Serve binds each replica's to [::]."""
+def _keep_to_ourselves() -> None:
+    """Let the gRPC servers of this worker process listen on loopback alone, and to Ray's token alone.
+
+    Serve binds each replica's to [::], and takes what it gets there for its own.
+    """
+    import grpc  # type: ignore[import-untyped]
     from grpc.aio import _server  # type: ignore[import-untyped]
+    from ray._private.authentication import grpc_authentication_client_interceptor as client_side
+    from ray._private.authentication import grpc_authentication_server_interceptor as server_side
 
-    original = _server.Server.add_insecure_port
+    add_insecure_port, new_server = _server.Server.add_insecure_port, grpc.aio.server
+    new_channel = grpc.aio.insecure_channel
 
-    def add_insecure_port(self: Any, address: str) -> Any:
-        return original(self, address.replace("[::]", "127.0.0.1"))
+    def add_loopback_port(self: Any, address: str) -> Any:
+        return add_insecure_port(self, address.replace("[::]", "127.0.0.1"))
 
-    _server.Server.add_insecure_port = add_insecure_port
+    def server_with_check(*args: Any, interceptors: Any = None, **options: Any) -> Any:
+        checks = [server_side.AsyncAuthenticationServerInterceptor()]
+        return new_server(*args, interceptors=[*checks, *(interceptors or ())], **options)
+
+    def channel_with_token(*args: Any, interceptors: Any = None, **options: Any) -> Any:
+        tokens = client_side.get_async_auth_interceptors()  # type: ignore[no-untyped-call]
+        return new_channel(*args, interceptors=[*tokens, *(interceptors or ())], **options)
+
+    _server.Server.add_insecure_port = add_loopback_port
+    grpc.aio.server = server_with_check
+    grpc.aio.insecure_channel = channel_with_token
 
 
 def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,12 +79,25 @@ def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
 
 def _start_ray(work_dir: Path, ports: list[int]) -> None:
     autoscaler_port, dashboard_port, agent_port = ports[:3]
+    # The proxy of Serve imports the check by its name, in a process of its own.
+    modules, temporary = work_dir / "modules", work_dir / "r"
+    modules.mkdir()
+    temporary.mkdir()  # Ray opens its folder to all users; the one around it is closed
+    shutil.copy(Path(__file__).with_name("token_check.py"), modules / f"{_CHECK_MODULE}.py")
     os.environ.update(
+        PYTHONPATH=os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(modules)])),
+        RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=f"{_CHECK_MODULE}:ray_serve_middlewares",
+        # HAProxy listens on every interface, and replicas that answer it have no check.
+        RAY_SERVE_ENABLE_HA_PROXY="0",
+        RAY_SERVE_ENABLE_DIRECT_INGRESS="0",
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # this is what makes the node's address 127.0.0.1
         RAY_USAGE_STATS_ENABLED="0",
-        RAY_TMPDIR=str(work_dir),
+        RAY_TMPDIR=str(temporary),
         RAY_COLOR_PREFIX="0",
         RAY_DEDUP_LOGS="0",
+        RAY_worker_niceness="0",  # 15 by default: whatever else this machine does would come first
         AUTOSCALER_METRIC_PORT=str(autoscaler_port),
         DASHBOARD_METRIC_PORT=str(dashboard_port),
         RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT="1",  # a model that does not load does not load later either
@@ -84,8 +118,8 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         include_dashboard=False,
         num_cpus=max(os.cpu_count() or 1, _MIN_CPUS),
         object_store_memory=_OBJECT_STORE_BYTES,
-        runtime_env={"worker_process_setup_hook": _listen_on_loopback_only},
-        _temp_dir=str(work_dir),
+        runtime_env={"worker_process_setup_hook": _keep_to_ourselves},
+        _temp_dir=str(temporary),
     )
 
 

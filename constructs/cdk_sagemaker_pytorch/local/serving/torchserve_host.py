@@ -25,9 +25,12 @@ _WORKER_DIED = re.compile(r"Stopped Scanner - \S+-stdout")
 _POLL_SECONDS = 0.2
 # What SageMaker lets through to a real-time endpoint is smaller than this.
 _MAX_BODY_BYTES = 100 * 1024 * 1024
+# Set where requests must carry a token. TorchServe makes its own, in key_file.json of its working folder.
+_TOKEN_VARIABLE = "LOCAL_AWS_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+_TOKEN_MINUTES = 60 * 24 * 365
 
 
-def _write_config(file: Path, ports: list[int]) -> None:
+def _write_config(file: Path, ports: list[int], *, open_to_all: bool) -> None:
     port, management_port, metrics_port, grpc_port, grpc_management_port = ports
     timeout = os.environ.get("SAGEMAKER_TS_RESPONSE_TIMEOUT") or os.environ.get(
         "SAGEMAKER_MODEL_SERVER_TIMEOUT"
@@ -43,7 +46,8 @@ def _write_config(file: Path, ports: list[int]) -> None:
         "default_response_timeout": timeout or 60,
         "default_workers_per_model": workers or 1,
         "decode_input_request": "false",
-        "disable_token_authorization": "true",
+        "disable_token_authorization": str(open_to_all).lower(),
+        "token_expiration_min": _TOKEN_MINUTES,
         "max_request_size": _MAX_BODY_BYTES,
         "max_response_size": _MAX_BODY_BYTES,
         "disable_system_metrics": "true",
@@ -53,7 +57,7 @@ def _write_config(file: Path, ports: list[int]) -> None:
 
 def _start(model_dir: Path, work_dir: Path, ports: list[int]) -> "subprocess.Popen[str]":
     config = work_dir / "config.properties"
-    _write_config(config, ports)
+    _write_config(config, ports, open_to_all=not os.environ.get(_TOKEN_VARIABLE))
     (work_dir / "model-store").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
     command += ["--model-store", str(work_dir / "model-store"), "--ts-config", str(config)]
@@ -77,16 +81,23 @@ def _copy_output(server: "subprocess.Popen[str]", failed: threading.Event) -> No
     failed.set()
 
 
-def _worker_is_ready(management_port: int) -> bool:
+def _authorization(key_file: Path) -> dict[str, str]:
+    if not key_file.exists():
+        return {}
+    keys = json.loads(key_file.read_text(encoding="utf-8"))
+    return {"Authorization": f"Bearer {keys['management']['key']}"}
+
+
+def _worker_is_ready(management_port: int, key_file: Path) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", management_port, timeout=5)
     try:
-        connection.request("GET", f"/models/{_MODEL}")
+        connection.request("GET", f"/models/{_MODEL}", headers=_authorization(key_file))
         response = connection.getresponse()
         described = json.loads(response.read())
         return response.status == 200 and any(
             worker["status"] == "READY" for version in described for worker in version["workers"]
         )
-    except OSError:
+    except (OSError, ValueError, KeyError):  # not there, or not written yet
         return False
     finally:
         connection.close()
@@ -106,7 +117,7 @@ def main() -> None:
     failed = threading.Event()
     reader = threading.Thread(target=_copy_output, args=(server, failed), daemon=True)
     reader.start()
-    while not _worker_is_ready(management_port):
+    while not _worker_is_ready(management_port, options.work_dir / "key_file.json"):
         if failed.wait(_POLL_SECONDS):
             # Java and the workers are the supervisor's to end.
             os._exit(1)

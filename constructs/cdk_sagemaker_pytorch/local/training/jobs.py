@@ -17,6 +17,7 @@ from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.archives import unpack_archive
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
+from cdk_sagemaker_pytorch.local.base.processes import without_leads_elsewhere
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, sagemaker_arn
 from cdk_sagemaker_pytorch.local.base.server_state import Credentials, aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
@@ -190,6 +191,8 @@ class TrainingJob:
             self._end("Failed", f"InternalServerError: {error}")
 
     def _train_to_the_end(self) -> None:
+        # Names are used once; what is there is of an earlier start of the local AWS.
+        shutil.rmtree(self.directory, ignore_errors=True)
         credentials = role_credentials(
             self.request["RoleArn"], service="sagemaker.amazonaws.com", session_name="SageMaker"
         )
@@ -306,7 +309,7 @@ class TrainingJob:
                 channels=channels,
                 instance_type=resources.get("InstanceType", "ml.m5.large"),
                 instance_count=resources.get("InstanceCount", 1),
-                environment=(self.request.get("Environment") or {})
+                environment=without_leads_elsewhere(self.request.get("Environment") or {})
                 | aws_environment(credentials, region=region, endpoint_url=endpoint_url),
                 region=region,
                 through_shell=self._through_shell,

@@ -18,7 +18,11 @@ from cdk_sagemaker_pytorch.local.base.container_view import (
 )
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
-from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
+from cdk_sagemaker_pytorch.local.base.processes import (
+    SupervisedProcess,
+    host_environment,
+    without_leads_elsewhere,
+)
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, sagemaker_arn
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
@@ -126,6 +130,8 @@ class ProcessingJob:
 
     def _run(self) -> None:
         try:
+            # Names are used once; what is there is of an earlier start of the local AWS.
+            shutil.rmtree(self.directory, ignore_errors=True)
             reason = self._run_to_the_end()
         except (_JobError, RoleError) as error:
             reason = f"ClientError: {error}"
@@ -159,9 +165,8 @@ class ProcessingJob:
         for output in outputs:
             self._local(output["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
         command = self._command()
-        environment = host_environment() | {
-            name: self._told(value) for name, value in (self.request.get("Environment") or {}).items()
-        }
+        given = without_leads_elsewhere(self.request.get("Environment") or {})
+        environment = host_environment() | {name: self._told(value) for name, value in given.items()}
         environment |= aws_environment(
             credentials, region=settings().region, endpoint_url=settings().endpoint_url
         )

@@ -46,3 +46,16 @@ def test_two_names_never_meet(names: list[str]) -> None:
     for name in names:
         assert path_part(path_part(name)) == path_part(name) or path_part(path_part(name)) not in names
     assert len({path_part(name) for name in [*HOSTILE, *map(path_part, HOSTILE)]}) == 2 * len(HOSTILE)
+
+
+long_names = st.text(st.sampled_from("ab/.%-ä"), min_size=100, max_size=300)
+
+
+@given(st.lists(st.one_of(st.text(), long_names), unique=True), st.sampled_from([".log", ".tar.gz", ""]))
+def test_names_of_any_length_get_files_of_their_own(names: list[str], suffix: str) -> None:
+    files = [f"{path_part(name)}{suffix}" for name in names]
+    assert len(set(files)) == len(names)
+    assert all(len(os.fsencode(file)) <= 255 for file in files)
+    # On a file system that knows no upper and lower case too, unless the names differ in nothing else.
+    plain = {name.lower() for name in names if path_part(name) == name}
+    assert not {file.removesuffix(suffix).lower() for file in files if "%" in file} & plain

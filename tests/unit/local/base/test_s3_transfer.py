@@ -62,3 +62,17 @@ def test_fails_when_a_key_leads_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would be written outside"):
         download_keys(s3, "s3://bucket/data/", list_keys(s3, "s3://bucket/data/"), tmp_path / "channel")
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("keys", [("d/a//b", "d/a/b"), ("d/a/./b", "d/a/b"), ("d/a/x/../b", "d/a/b")])
+def test_fails_when_two_keys_would_meet_in_one_file(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    s3 = FakeS3(*keys)
+    with pytest.raises(ValueError, match=r"the keys 'd/a.*' and 'd/a.*' would be written to one file"):
+        download_keys(s3, "s3://bucket/d/", list_keys(s3, "s3://bucket/d/"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["d/..", "d/x/..", "d/a\0b"])
+def test_fails_when_a_key_names_no_file_of_the_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="would be written outside"):
+        download_keys(FakeS3(key), "s3://bucket/d/", [key], tmp_path)

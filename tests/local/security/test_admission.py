@@ -1,4 +1,3 @@
-import http.client
 import json
 import stat
 from collections.abc import Callable
@@ -16,17 +15,23 @@ from cdk_sagemaker_pytorch.local import LocalAws
 pytestmark = pytest.mark.local
 
 ONCE = {"total_max_attempts": 1}
+# With the code that an unknown key gets.
 EVERY_PROTOCOL = [
-    ("s3", "list_buckets", {}),
-    ("sts", "get_caller_identity", {}),
-    ("iam", "list_roles", {}),
-    ("cloudformation", "list_stacks", {}),
-    ("lambda", "list_functions", {}),
-    ("sagemaker", "list_models", {}),
-    ("stepfunctions", "list_state_machines", {}),
-    ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b""}),
-    ("route53", "list_hosted_zones", {}),
-    ("ec2", "describe_vpcs", {}),
+    ("s3", "list_buckets", {}, "InvalidAccessKeyId"),
+    ("sts", "get_caller_identity", {}, "InvalidClientTokenId"),
+    ("iam", "list_roles", {}, "InvalidClientTokenId"),
+    ("cloudformation", "list_stacks", {}, "InvalidClientTokenId"),
+    ("lambda", "list_functions", {}, "UnrecognizedClientException"),
+    ("sagemaker", "list_models", {}, "UnrecognizedClientException"),
+    ("stepfunctions", "list_state_machines", {}, "UnrecognizedClientException"),
+    (
+        "sagemaker-runtime",
+        "invoke_endpoint",
+        {"EndpointName": "e", "Body": b""},
+        "UnrecognizedClientException",
+    ),
+    ("route53", "list_hosted_zones", {}, "InvalidClientTokenId"),
+    ("ec2", "describe_vpcs", {}, "InvalidClientTokenId"),
 ]
 MOTO_PAGES = [
     "/moto-api/",
@@ -46,47 +51,8 @@ MOTO_PAGES = [
 ]
 
 
-class Door:
-    """Sends requests as no AWS SDK would."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self.port = int(aws.endpoint_url.rsplit(":", 1)[1])
-        self.host = f"127.0.0.1:{self.port}"
-        self._key_id = aws.environment["AWS_ACCESS_KEY_ID"]
-
-    def signed(self, service: str = "s3") -> dict[str, str]:
-        scope = f"{self._key_id}/20260101/us-east-1/{service}/aws4_request"
-        return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
-
-    def send(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        hosts: list[str] | None = None,
-        body: bytes = b"",
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.putrequest(method, target.replace("{port}", str(self.port)), skip_host=True)
-            for host in [self.host] if hosts is None else hosts:
-                connection.putheader("Host", host)
-            for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            return response.status, response.msg, response.read()
-        finally:
-            connection.close()
-
-
-@pytest.fixture
-def door(aws: LocalAws) -> Door:
-    return Door(aws)
-
-
 @pytest.mark.parametrize("target", MOTO_PAGES)
-def test_no_page_of_moto_itself_answers(aws: LocalAws, door: Door, bucket: str, target: str) -> None:
+def test_no_page_of_moto_itself_answers(aws: LocalAws, door: Any, bucket: str, target: str) -> None:
     for service in (
         "s3",
         "motoapi",
@@ -96,7 +62,7 @@ def test_no_page_of_moto_itself_answers(aws: LocalAws, door: Door, bucket: str, 
         "instance_metadata",
     ):
         for method in ("GET", "POST"):
-            status, _, body = door.send(method, target, door.signed(service), body=b"0")
+            status, _, body = door.send_signed(method, target, service, body=b"0")
             assert status >= 400, (service, method, body)
             assert b"AccessKeyId" not in body
     assert door.send("POST", target, {}, body=b"0")[0] == 403
@@ -122,16 +88,17 @@ def test_no_page_of_moto_itself_answers(aws: LocalAws, door: Door, bucket: str, 
         ["127.0.0.1:{port}", "evil.example"],
     ],
 )
-def test_fails_when_the_host_is_another(door: Door, hosts: list[str]) -> None:
+def test_fails_when_the_host_is_another(door: Any, hosts: list[str]) -> None:
     hosts = [host.replace("{port}", str(door.port)) for host in hosts]
     for target in ("/", "/_local/health"):
-        status, _, body = door.send("GET", target, door.signed(), hosts)
+        headers = door.signed("GET", target, host="".join(hosts[:1]))
+        status, _, body = door.send("GET", target, headers, hosts)
         assert (status, b"the local AWS answers as" in body) == (403, True)
 
 
-def test_it_answers_as_loopback_under_two_names(door: Door) -> None:
+def test_it_answers_as_loopback_under_two_names(door: Any) -> None:
     for host in (door.host, f"localhost:{door.port}", f"LOCALHOST:{door.port}"):
-        assert door.send("GET", "/", door.signed(), [host])[0] == 200
+        assert door.send("GET", "/", door.signed("GET", "/", host=host), [host])[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -145,12 +112,12 @@ def test_it_answers_as_loopback_under_two_names(door: Door) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_fails_when_a_web_page_asks(door: Door, headers: dict[str, str]) -> None:
-    assert door.send("GET", "/", door.signed() | headers)[0] == 403
+def test_fails_when_a_web_page_asks(door: Any, headers: dict[str, str]) -> None:
+    assert door.send("GET", "/", door.signed("GET", "/", headers=headers))[0] == 403
     assert door.send("PUT", "/_local/cloudformation-response/x", headers, body=b"{}")[0] == 403
 
 
-def test_no_answer_is_opened_to_web_pages(aws: LocalAws, door: Door, bucket: str) -> None:
+def test_no_answer_is_opened_to_web_pages(aws: LocalAws, door: Any, bucket: str) -> None:
     s3 = aws.client("s3")
     rule = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
@@ -159,10 +126,11 @@ def test_no_answer_is_opened_to_web_pages(aws: LocalAws, door: Door, bucket: str
     own = {"Origin": f"http://{door.host}", "Sec-Fetch-Site": "same-origin"}
     for path in ("/", f"/{bucket}", f"/{bucket}/k", "/_local/health"):
         for origin in ("https://evil.example", own["Origin"]):
-            status, headers, _ = door.send("OPTIONS", path, door.signed() | asked | {"Origin": origin})
+            given = door.signed("OPTIONS", path, headers=asked | {"Origin": origin})
+            status, headers, _ = door.send("OPTIONS", path, given)
             assert status == 403
             assert not [name for name in headers if name.lower().startswith("access-control-")]
-        status, headers, _ = door.send("GET", path, door.signed() | own)
+        status, headers, _ = door.send("GET", path, door.signed("GET", path, headers=own))
         assert status == 200
         assert not [name for name in headers if name.lower().startswith("access-control-")]
 
@@ -177,13 +145,13 @@ def refused(
     return failure.value
 
 
-@pytest.mark.parametrize(("service", "operation", "parameters"), EVERY_PROTOCOL)
+@pytest.mark.parametrize(("service", "operation", "parameters", "code"), EVERY_PROTOCOL)
 def test_fails_when_the_key_is_unknown_or_missing(
-    aws: LocalAws, service: str, operation: str, parameters: dict[str, Any]
+    aws: LocalAws, service: str, operation: str, parameters: dict[str, Any], code: str
 ) -> None:
     error = refused(aws.endpoint_url, service, operation, parameters, {})
     assert "The security token included in the request is invalid" in str(error)
-    assert error.response["Error"]["Code"] == "UnrecognizedClientException"
+    assert error.response["Error"]["Code"] == code
     error = refused(aws.endpoint_url, service, operation, parameters, {"signature_version": UNSIGNED})
     assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
@@ -193,7 +161,7 @@ def test_without_enforcement_roles_may_do_everything_and_strangers_nothing(
 ) -> None:
     given = tmp_path / "given"
     with LocalAws(given, enforce_iam=False) as aws:
-        for service, operation, parameters in EVERY_PROTOCOL:
+        for service, operation, parameters, _ in EVERY_PROTOCOL:
             for config in ({}, {"signature_version": UNSIGNED}):
                 error = refused(aws.endpoint_url, service, operation, parameters, config)
                 assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
@@ -219,15 +187,17 @@ def test_without_enforcement_roles_may_do_everything_and_strangers_nothing(
         assert secret not in (given / "logs" / "server.log").read_text()
 
 
-def test_every_start_has_keys_of_its_own(aws: LocalAws, door: Door) -> None:
+def test_every_start_has_keys_of_its_own(aws: LocalAws, door: Any, knock: Any) -> None:
     with LocalAws() as other:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             assert aws.environment[name] != other.environment[name]
-        assert Door(other).send("GET", "/", door.signed())[0] == 403
+        there = knock(other)
+        assert there.send_signed("GET", "/", keys=there.keys)[0] == 200
+        assert there.send_signed("GET", "/", keys=door.keys)[0] == 403
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
-def test_a_presigned_url_opens_its_object(aws: LocalAws, door: Door, bucket: str, version: str) -> None:
+def test_a_presigned_url_opens_its_object(aws: LocalAws, door: Any, bucket: str, version: str) -> None:
     aws.client("s3").put_object(Bucket=bucket, Key="k", Body=b"x")
     s3 = aws.client("s3", config=Config(signature_version=version))
     url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"})
@@ -237,13 +207,19 @@ def test_a_presigned_url_opens_its_object(aws: LocalAws, door: Door, bucket: str
     assert door.send("GET", target.replace(key_id, "AKIAXXXXXXXXXXXXXXXX"), {})[0] == 403
 
 
-def test_fails_when_nobody_waits_for_the_answer_of_a_custom_resource(door: Door) -> None:
+def test_fails_when_nobody_waits_for_the_answer_of_a_custom_resource(door: Any) -> None:
     answer = json.dumps({"Status": "SUCCESS"}).encode()
     for token in ("", "x", "00000000-0000-0000-0000-000000000000"):
         assert door.send("PUT", f"/_local/cloudformation-response/{token}", {}, body=answer)[0] == 403
 
 
-def test_the_health_check_reveals_nothing(door: Door) -> None:
+@pytest.mark.parametrize("length", ["99999999999", "-1", "x"])
+def test_fails_when_a_body_without_a_key_is_endless(door: Any, length: str) -> None:
+    path, headers = "/_local/cloudformation-response/x", {"Content-Length": length}
+    assert door.send("PUT", path, headers)[0] == 403
+
+
+def test_the_health_check_reveals_nothing(door: Any) -> None:
     assert door.send("GET", "/_local/health", {})[::2] == (200, b"{}")
 
 
