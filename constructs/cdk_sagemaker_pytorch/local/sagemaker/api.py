@@ -11,6 +11,7 @@ import moto.sagemaker.urls
 from botocore.validate import ParamValidator
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import get_service_model
+from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
@@ -21,8 +22,10 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import (
     ValidationError,
     sagemaker_arn,
 )
+from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 from cdk_sagemaker_pytorch.local.serving.endpoints import Deployment, Endpoint
+from cdk_sagemaker_pytorch.local.training.attempts import Interruption
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
 
@@ -35,6 +38,20 @@ _PAGE_SIZE = 100
 def install() -> None:
     """Let moto's SageMaker answer with this module."""
     replace(moto.sagemaker.urls, "url_paths", {"{0}/$": LocalSageMakerResponse.dispatch})
+
+
+def interrupt_training_job(name: str, interruption: Interruption) -> None:
+    """Take the spot instances of a training job away.
+
+    Raises
+    ------
+    ValidationError
+        If there is no such job, or it cannot be interrupted now.
+    """
+    job = sagemaker_backends[settings().account][settings().region].training_jobs.get(name)
+    if job is None:
+        raise ValidationError(f"There is no training job {name}.")
+    cast("TrainingJob", job).interrupt(interruption)
 
 
 class LocalSageMakerResponse(SageMakerResponse):

@@ -191,7 +191,38 @@ class LocalAws:
     def faults(self) -> Faults:
         """What is to go wrong, on order: throttled calls, lost answers, endpoints that fail."""
         self.session()  # started?
-        return Faults(self._send_faults)
+        return Faults(self._send_control)
+
+    def interrupt(
+        self, training_job_name: str, *, grace_seconds: float = 10.0, capacity_after_seconds: float = 0.0
+    ) -> None:
+        """Take the spot instances of a training job away, as AWS does when it needs them itself.
+
+        The script gets SIGTERM on each host and, after the grace period, SIGKILL. The job is Interrupted
+        until there are instances again; then it starts in new containers, with the checkpoints from S3.
+
+        Parameters
+        ----------
+        training_job_name
+            A job with EnableManagedSpotTraining whose secondary status is Training.
+        grace_seconds
+            Between the two signals. Defaults to 10; AWS gives up to two minutes.
+        capacity_after_seconds
+            How long it takes until there are instances again. Defaults to 0. If that is later than
+            MaxWaitTimeInSeconds, the job ends there.
+
+        Raises
+        ------
+        LocalAwsError
+            If there is no such job, or it has no spot instances, or it does not train at the moment.
+        """
+        interruption = {"grace_seconds": grace_seconds, "capacity_after_seconds": capacity_after_seconds}
+        request = {
+            "action": "interrupt",
+            "training_job": training_job_name,
+            "interruption": interruption,
+        }
+        self._send_control(json.dumps(request).encode())
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -335,7 +366,7 @@ class LocalAws:
             and "ResourceStatusReason" in event
         ]
 
-    def _send_faults(self, body: bytes) -> bytes:
+    def _send_control(self, body: bytes) -> bytes:
         request = AWSRequest("POST", f"{self.endpoint_url}{FAULTS_PATH}", data=body)
         SigV4Auth(self.session().get_credentials(), "local", self.region).add_auth(request)
         with _connection(self._port) as connection:
@@ -343,7 +374,7 @@ class LocalAws:
             answer = connection.getresponse()
             content = answer.read()
         if answer.status != 200:
-            raise LocalAwsError(f"the local AWS does not take this fault: {content.decode()}")
+            raise LocalAwsError(f"the local AWS does not do this: {content.decode()}")
         return content
 
     def _heard(self, line: str) -> None:
