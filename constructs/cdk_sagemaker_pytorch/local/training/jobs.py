@@ -143,8 +143,12 @@ class TrainingJob:
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeTrainingJob."""
+        # At least one, as the API has them.
+        trained = max(1, int(self._attempts.trained_seconds)) if self._start_time and self._end_time else None
         seconds = (
-            int(((self._end_time or _now()) - self._start_time).total_seconds()) if self._start_time else None
+            max(1, int(((self._end_time or _now()) - self._start_time).total_seconds()))
+            if self._start_time
+            else None
         )
         description = self.request | {
             "OutputDataConfig": {"KmsKeyId": ""} | self.request["OutputDataConfig"],  # as AWS does
@@ -160,7 +164,7 @@ class TrainingJob:
             "LastModifiedTime": self.last_modified_time,
             "FinalMetricDataList": self._metrics.final() or None,
             "TrainingTimeInSeconds": seconds,
-            "BillableTimeInSeconds": int(self._attempts.trained_seconds) if self._end_time else None,
+            "BillableTimeInSeconds": trained,
         }
         return {name: value for name, value in description.items() if value is not None}
 

@@ -13,8 +13,8 @@ _NAMESPACE = "/aws/sagemaker/TrainingJobs"
 class MetricReader:
     """Finds metrics in the log with the regular expressions of MetricDefinitions.
 
-    They go to CloudWatch as well. What is no finite number is no value of a metric: CloudWatch takes none, nor
-    does JSON.
+    They go to CloudWatch as well. What is no finite number is no value of a metric: CloudWatch takes none,
+    nor does JSON.
 
     Parameters
     ----------
