@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 CDK_CLI := aws-cdk@2.1148.1
+# What functions of the CDK in Node.js find in Lambda: the SDK.
+JS_SDK := @aws-sdk/client-s3@3 @aws-sdk/client-cloudwatch-logs@3
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -20,7 +22,7 @@ $(READY): pyproject.toml Makefile
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1,<27'
 	$(BIN)/python -m pip install --quiet --editable '.[local,predictor]' --group dev
-	$(BIN)/npm install --silent --no-save --no-fund --no-audit --prefix .venv $(CDK_CLI)
+	$(BIN)/npm install --silent --no-save --no-fund --no-audit --prefix .venv $(CDK_CLI) $(JS_SDK)
 	@touch $@
 
 demo: setup ## Train, deploy and predict on the local AWS

@@ -46,6 +46,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any, Sequence
 
 import torch
 from channel_data import read_channel, share_of
@@ -64,6 +65,23 @@ def hidden_sizes(text: str) -> list[int]:
     return sizes
 
 
+class HiddenSizes(argparse.Action):
+    """Takes several arguments: a shell, which some containers have in between, takes ``[128, 64]`` apart."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Read them as one text."""
+        try:
+            setattr(namespace, self.dest, hidden_sizes(" ".join(values or [])))
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Read the hyperparameters; an unknown one is an error, as a misspelt one would train with a default."""
     environment = os.environ.get
@@ -74,7 +92,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("--epochs", type=int, default=30, help="passes over the training rows; defaults to 30")
     add("--batch-size", type=int, default=64, help="rows that a process takes in a step; defaults to 64")
     add("--learning-rate", type=float, default=0.004, help="of AdamW, annealed to 0; defaults to 0.004")
-    add("--hidden-sizes", type=hidden_sizes, default="128,64", help="units by layer; defaults to 128,64")
+    add(
+        "--hidden-sizes",
+        nargs="*",
+        action=HiddenSizes,
+        default=[128, 64],
+        help="units by layer; defaults to 128,64",
+    )
     add("--dropout", type=float, default=0.1, help="share of hidden units dropped; defaults to 0.1")
     add("--weight-decay", type=float, default=0.01, help="of AdamW; defaults to 0.01")
     add("--seed", type=int, default=0, help="of weights, dropout and the order of rows; defaults to 0")

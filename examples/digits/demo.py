@@ -97,7 +97,7 @@ def main() -> int:
         ThreadPoolExecutor() as background,
     ):
         assembly = background.submit(synthesize, Path(folder))
-        aws = LocalAws(LOCAL_AWS)
+        aws = LocalAws(LOCAL_AWS, wait_factor=0.1)  # endpoints are sooner in service here than on AWS
         try:
             with stages.stage("start the local AWS"):
                 aws.start()

@@ -205,6 +205,12 @@ def test_two_hosts_train_one_model(tmp_path, training_job, distribution):
     )
 
 
+def test_sizes_may_come_in_parts_as_a_shell_makes_them(tmp_path):
+    write_npz(tmp_path, "train", *two_blobs())
+    train_here(tmp_path, "--epochs", "1", "--hidden-sizes", "[8,", "4]", "--seed", "1")
+    assert torch.load(tmp_path / "model" / "model.pth", weights_only=True)["hidden_sizes"] == [8, 4]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -212,6 +218,7 @@ def test_two_hosts_train_one_model(tmp_path, training_job, distribution):
         (["--epochs=0", "--learning-rate=-1"], "--epochs must be at least 1, got 0; --learning-rate must be"),
         (["--epochs=many"], "argument --epochs: invalid int value: 'many'"),
         (["--hidden-sizes=8,0"], "each size must be at least 1, got 8,0"),
+        (["--hidden-sizes=many"], "argument --hidden-sizes: invalid literal for int"),
         (["--dropout=1"], "--dropout must be at least 0 and below 1, got 1.0"),
         (["--epoch=3"], "unrecognized arguments: --epoch=3"),
         (["--train="], "--train must be given, here or by a channel named train, got ''"),

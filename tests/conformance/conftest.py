@@ -27,6 +27,12 @@ def training_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def training_shell_python() -> Path:
+    """A Python with the last of AWS's training toolkits that starts scripts through a shell."""
+    return _interpreter("training_shell")
+
+
+@pytest.fixture(scope="session")
 def inference_python() -> Path:
     """A Python with TorchServe and AWS's inference toolkit."""
     return _interpreter("inference")

@@ -18,6 +18,7 @@ ENVIRONMENTS = Path(__file__).parents[2] / ".cache" / "conformance"
 PROGRAMS = {
     "sdk": {},
     "training": {"cc": "a C compiler, for the extension of sagemaker-training"},
+    "training_shell": {"cc": "a C compiler, for the extension of sagemaker-training"},
     "inference": {"java": "Java 11 or newer, for TorchServe"},
 }
 
@@ -67,7 +68,7 @@ def build(name: str) -> None:
 
 
 def _requirements(name: str) -> Path:
-    return Path(__file__).with_name(f"requirements-{name}.txt")
+    return Path(__file__).with_name(f"requirements-{name.replace('_', '-')}.txt")
 
 
 def _fingerprint(name: str) -> str:

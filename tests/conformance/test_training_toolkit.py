@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec
 
 pytestmark = pytest.mark.conformance
 
@@ -64,6 +65,7 @@ class Job:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     hosts: int = 1
+    through_shell: bool = False
 
     def all_hyperparameters(self) -> dict[str, str]:
         return {
@@ -113,6 +115,7 @@ def run_here(job: Job, folder: Path) -> list[Outcome]:
         instance_type="ml.c5.xlarge",
         instance_count=job.hosts,
         region="eu-west-1",
+        through_shell=job.through_shell,
     )
     result = TrainingRun(spec, folder / "job").run()
     return [Outcome(folder / "job" / host, int(result.status == "Failed")) for host in spec.hosts]

@@ -1,8 +1,11 @@
+import contextlib
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -155,6 +158,93 @@ def test_an_endpoint_answers_is_updated_and_goes(
         invoke([1])
     with pytest.raises(ClientError, match=f'Could not find endpoint "arn:aws:sagemaker:.*endpoint/{name}"'):
         sagemaker.describe_endpoint(EndpointName=name)
+
+
+def test_an_endpoint_is_restarted_changed_measured_and_limited(
+    aws: LocalAws,
+    name: str,
+    create_config: Callable[..., str],
+    settled: Callable[[], dict[str, Any]],
+    invoke: Callable[[Any], Any],
+    gone: Callable[[], None],
+    wait_for: Callable[..., Any],
+) -> None:
+    sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+    first, second = create_config("10", "v1"), create_config("20", "v2")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=first)
+    settled()
+
+    # Weights and counts, which an update can keep.
+    desired = {"VariantName": "AllTraffic", "DesiredWeight": 0.5, "DesiredInstanceCount": 3}
+    shown = ("CurrentWeight", "DesiredWeight", "CurrentInstanceCount", "DesiredInstanceCount")
+    seen = lambda: [settled()["ProductionVariants"][0][key] for key in shown]  # noqa: E731
+    with pytest.raises(ClientError, match="Variant other not found"):
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name, DesiredWeightsAndCapacities=[desired, {"VariantName": "other"}]
+        )
+    assert seen() == [1.0, 1.0, 1, 1]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=[desired])
+    assert seen() == [0.5, 0.5, 3, 3]
+    excluded = [{"VariantPropertyType": "DesiredWeight"}]
+    sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=second,
+        RetainAllVariantProperties=True,
+        ExcludeRetainedVariantProperties=excluded,
+    )
+    assert seen() == [1.0, 1.0, 3, 3]
+
+    # A container that ends is started again.
+    folder = str(aws.directory / "endpoints" / name)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "asgi_host.py" in command and folder in command and "supervisor.py" not in command:
+                process.kill()
+
+    def answers() -> bool:
+        try:
+            return bool(invoke([1]) == 21)
+        except runtime.exceptions.ModelError:
+            return False
+
+    wait_for(answers)
+    assert settled()["EndpointStatus"] == "InService"
+
+    # Metrics are data points.
+    with pytest.raises(ClientError, match="cannot add that"):
+        invoke("raise")
+
+    def total(metric: str) -> float:
+        now = dt.datetime.now(dt.UTC)
+        points = aws.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[
+                {"Name": "EndpointName", "Value": name},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=now - dt.timedelta(hours=1),
+            EndTime=now + dt.timedelta(hours=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
+
+    wait_for(lambda: total("Invocation5XXErrors") >= 1)
+    assert total("Invocations") >= 2
+    assert total("ModelLatency") > 0
+
+    # The service's limits, before the container sees anything.
+    request = {"EndpointName": name, "ContentType": "application/json"}
+    with pytest.raises(ClientError, match="HTTP content length exceeded 26214400 bytes") as failure:
+        runtime.invoke_endpoint(**request, Body=b"0" * (26214400 + 1))
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    for parameter in ("TargetModel", "TargetContainerHostname", "InferenceComponentName"):
+        with pytest.raises(ClientError, match=f"{parameter} is for .*; {name} is no such endpoint"):
+            runtime.invoke_endpoint(**request, Body=b"[1]", **{parameter: "other"})
+    sagemaker.delete_endpoint(EndpointName=name)
+    gone()
 
 
 def test_an_endpoint_that_changes_says_so(

@@ -283,5 +283,7 @@ def test_nobody_else_orders_faults(aws: LocalAws, create_role: Callable[..., str
 
 def test_the_page_shows_how() -> None:
     text = (ROOT / "docs" / "local-aws.md").read_text()
-    [code] = re.findall(r"<!-- runs on the local AWS -->\n```python\n(.*?)```", text, re.S)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    blocks = re.findall(r"<!-- runs on the local AWS -->\n```python\n(.*?)```", text, re.S)
+    assert any("aws.faults" in code for code in blocks)
+    for code in blocks:
+        subprocess.run([sys.executable, "-c", code], check=True)

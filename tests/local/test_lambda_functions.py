@@ -3,8 +3,11 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
@@ -163,6 +166,84 @@ def test_an_event_invocation_runs_in_the_background(
     wait_for(lambda: log.exists() and "saw it" in log.read_text())
 
 
+COUNTING = """
+import os
+count = 0
+def handler(event, context):
+    global count
+    count += 1
+    if event == "exit":
+        os._exit(1)
+    if event == "raise":
+        raise ValueError
+    return [count, os.getpid(), context.log_stream_name, context.aws_request_id]
+"""
+
+
+def test_an_environment_stays_warm_until_it_ends_or_the_function_changes(
+    aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
+) -> None:
+    create(COUNTING)
+    (first, _), (second, _) = invoke(), invoke()
+    assert (first[0], second[0]) == (1, 2)
+    assert first[1:3] == second[1:3]  # one process, one log stream
+    assert first[3] != second[3]
+    assert invoke("raise")[1] == "Unhandled"
+    assert invoke()[0][:2] == [4, first[1]]
+    assert invoke("exit")[0]["errorType"] == "Runtime.ExitError"
+    after_exit = invoke()[0]
+    assert after_exit[0] == 1
+    assert after_exit[1:3] != first[1:3]
+
+    variables = {"Variables": {"OWN": "new"}}
+    aws.client("lambda").update_function_configuration(FunctionName=name, Environment=variables)
+    after_change = invoke()[0]
+    assert after_change[0] == 1
+    assert not psutil.pid_exists(after_exit[1])
+
+
+def test_a_function_made_again_does_not_meet_the_environment_of_the_one_before(
+    aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
+) -> None:
+    client = aws.client("lambda")
+    create(COUNTING)
+    invoke()
+    function = client.get_function_configuration(FunctionName=name)
+    client.delete_function(FunctionName=name)
+    kept = {key: function[key] for key in ("FunctionName", "Role", "Runtime", "Handler", "Timeout")}
+    client.create_function(**kept, Code={"ZipFile": archive({"index.py": COUNTING})})
+    assert invoke()[0][0] == 1
+
+
+def test_invocations_at_once_have_environments_of_their_own(
+    create: Callable[..., str], invoke: Callable[..., Any], tmp_path: Path
+) -> None:
+    # Each waits until both are there.
+    create(f"""
+import os, pathlib, time
+here = pathlib.Path({str(tmp_path)!r})
+def handler(event, context):
+    (here / str(os.getpid())).touch()
+    while len(list(here.iterdir())) < 2:
+        time.sleep(0.01)
+    return os.getpid()
+""")
+    with ThreadPoolExecutor(2) as pool:
+        pids = {pid for pid, _ in pool.map(lambda _: invoke(), range(2))}
+    assert len(pids) == 2
+    assert invoke()[0] in pids
+
+
+def test_an_unfinished_line_is_a_line_of_its_invocation(
+    aws: LocalAws, create: Callable[..., str], name: str
+) -> None:
+    create("def handler(e, c):\n    print('half', end='')")
+    for _ in range(2):
+        answer = aws.client("lambda").invoke(FunctionName=name, LogType="Tail")
+        lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+        assert [line.split()[0] for line in lines] == ["START", "half", "END", "REPORT"]
+
+
 def test_layers_are_on_the_path(
     aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
 ) -> None:
@@ -172,13 +253,101 @@ def test_layers_are_on_the_path(
     assert invoke() == ("layer", None)
 
 
-def test_a_function_that_is_no_python_is_not_run(
+@pytest.fixture
+def create_node(
+    aws: LocalAws, name: str, create_role: Callable[..., str]
+) -> Callable[[dict[str, str], str], None]:
+    """Create a function for Node.js, which may list buckets."""
+
+    def function(files: dict[str, str], handler: str = "index.handler") -> None:
+        statement = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+        aws.client("lambda").create_function(
+            FunctionName=name,
+            Role=create_role("lambda.amazonaws.com", statement),
+            Code={"ZipFile": archive(files)},
+            Runtime="nodejs22.x",
+            Handler=handler,
+            Timeout=30,
+        )
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("files", "handler"),
+    [
+        ({"index.js": "exports.handler = async (event) => [event, 1]"}, "index.handler"),
+        ({"index.js": "exports.handler = (event) => [event, 1]"}, "index.handler"),
+        ({"index.js": "exports.handler = (event, context, done) => done(null, [event, 1])"}, "index.handler"),
+        ({"index.mjs": "export const handler = async (event) => [event, 1]"}, "index.handler"),
+        (
+            {
+                "a/b.js": "export const run = async (event) => [event, 1]",
+                "package.json": '{"type": "module"}',
+            },
+            "a/b.run",
+        ),
+    ],
+)
+def test_a_node_function_answers(
+    create_node: Callable[..., None], invoke: Callable[..., Any], files: dict[str, str], handler: str
+) -> None:
+    create_node(files, handler)
+    assert invoke({"a": "ü"}) == ([{"a": "ü"}, 1], None)
+
+
+def test_a_node_function_gets_its_context_the_sdk_and_stays_warm(
+    create_node: Callable[..., None], invoke: Callable[..., Any], name: str, bucket: str
+) -> None:
+    create_node(
+        {
+            "index.js": """
+const { S3Client, ListBucketsCommand } = require("@aws-sdk/client-s3");
+let count = 0;
+exports.handler = async (event, context) => {
+  const { Buckets } = await new S3Client().send(new ListBucketsCommand({}));
+  const time = context.getRemainingTimeInMillis();
+  return [++count, context.functionName, Buckets.map((b) => b.Name), 0 < time && time <= 30000];
+};
+"""
+        }
+    )
+    for count in (1, 2):
+        (counted, function, buckets, in_time), error = invoke()
+        assert (counted, function, in_time, error) == (count, name, True, None)
+        assert bucket in buckets
+
+
+@pytest.mark.parametrize(
+    ("code", "error_type", "message"),
+    [
+        ("require('./absent')", "Runtime.ImportModuleError", "./absent"),
+        ("exports.other = 1", "Runtime.HandlerNotFound", "index.handler is undefined or not exported"),
+        ("exports.handler = async () => { throw new RangeError('too odd') }", "RangeError", "too odd"),
+        ("exports.handler = (e, c, done) => done(new RangeError('too odd'))", "RangeError", "too odd"),
+        ("exports.handler = (e, c, d) => { setTimeout(() => { throw Error('late') }) }", "Error", "late"),
+        ("exports.handler = () => process.exit(3)", "Runtime.ExitError", "exit status 3"),
+        ("require('@aws-sdk/client-none')", "LocalAws.NotRun", "npm install --prefix"),
+    ],
+)
+def test_a_node_function_fails_as_lambda_does(
+    create_node: Callable[..., None], invoke: Callable[..., Any], code: str, error_type: str, message: str
+) -> None:
+    create_node({"index.js": code})
+    payload, error = invoke()
+    assert (error, payload["errorType"]) == ("Unhandled", error_type)
+    assert message in payload["errorMessage"]
+
+
+def test_a_function_of_another_runtime_is_not_run_and_says_so(
     aws: LocalAws,
     create: Callable[..., str],
     invoke: Callable[..., Any],
     name: str,
     wait_for: Callable[..., Any],
 ) -> None:
-    create("exports.handler = async () => 1", Runtime="nodejs22.x")
-    assert invoke() == (None, None)
-    wait_for(lambda: f"function {name} not run" in (aws.logs_directory / "server.log").read_text())
+    create("class Index {}", Runtime="java21")
+    payload, error = invoke()
+    assert (error, payload["errorType"]) == ("Unhandled", "LocalAws.NotRun")
+    assert "has no program for its runtime, java21" in payload["errorMessage"]
+    wait_for(lambda: f"function {name} is not run" in (aws.logs_directory / "server.log").read_text())

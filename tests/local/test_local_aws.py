@@ -1,9 +1,11 @@
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ pytestmark = pytest.mark.local
 
 APP = """
 import os
-from aws_cdk import App, CfnOutput, CustomResource, RemovalPolicy, Stack
-from aws_cdk import aws_lambda as lambda_, aws_s3 as s3
+from aws_cdk import App, CfnOutput, CustomResource, NestedStack, RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_, aws_logs as logs, aws_s3 as s3, aws_sns as sns
 
 CODE = '''
 import cfnresponse
@@ -45,7 +47,10 @@ custom = CustomResource(
     service_token=function.function_arn,
     properties={"Version": os.environ["VERSION"], "Fail": os.environ["VERSION"] == "bad"},
 )
+topic = sns.Topic(NestedStack(stack, "Nested"), "Topic", display_name=bucket.bucket_name)
+logs.LogRetention(stack, "Retention", log_group_name="/small", retention=logs.RetentionDays.ONE_DAY)
 CfnOutput(stack, "BucketName", value=bucket.bucket_name)
+CfnOutput(stack, "TopicArn", value=topic.topic_arn)
 CfnOutput(stack, "Saw", value=custom.get_att_string("Saw"))
 app.synth()
 """
@@ -194,12 +199,13 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
         subprocess.run([sys.executable, tmp_path / "app.py"], env=environment, check=True)
         return out
 
-    # The CDK's own function that empties a bucket is a Node program.
-    with pytest.warns(
-        LocalAwsWarning, match=r"Create of custom resource \w+ \(Custom::S3AutoDelete\w+\) not run"
-    ):
+    with warnings.catch_warnings(action="error", category=LocalAwsWarning):
         outputs = aws.deploy(synthesize("1"))["Small"]
     assert outputs["Saw"] == "Create1"
+    attributes = aws.client("sns").get_topic_attributes(TopicArn=outputs["TopicArn"])["Attributes"]
+    assert attributes["DisplayName"] == outputs["BucketName"]  # made in the stack within the stack
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/small")["logGroups"]
+    assert [group["retentionInDays"] for group in groups] == [1]
     s3 = aws.client("s3")
     s3.put_object(Bucket=outputs["BucketName"], Key="k", Body=b"stays until the stack goes")
 
@@ -215,8 +221,47 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
 
     aws.destroy(second)
     assert outputs["BucketName"] not in str(s3.list_buckets()["Buckets"])
-    log = aws.logs_directory / "server.log"
-    wait_for(lambda: "Delete of custom resource BucketAutoDeleteObjects" in log.read_text())
+    assert outputs["TopicArn"] not in str(aws.client("sns").list_topics()["Topics"])
+    # By the CDK's own function, a Node.js program.
+    log = next((aws.logs_directory / "lambda").glob("Small-CustomS3AutoDelete*"))
+    wait_for(lambda: "Delete" in log.read_text())
+
+
+def test_waits_are_shortened_and_quotas_hold_on_request(
+    wait_for: Callable[..., Any], training_image: str
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 10**6, "End": True}}}
+    with LocalAws(wait_factor=0, quotas={"ml.m5.large for training job usage": 0}) as aws:
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = aws.client("iam").create_role(RoleName="states", AssumeRolePolicyDocument=document)["Role"]
+        trust["Principal"]["Service"] = "sagemaker.amazonaws.com"
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        trainer = aws.client("iam").create_role(RoleName="trains", AssumeRolePolicyDocument=document)["Role"]
+        sagemaker = aws.client("sagemaker")
+        with pytest.raises(sagemaker.exceptions.ResourceLimitExceeded, match="is 0 Instances"):
+            sagemaker.create_training_job(
+                TrainingJobName="too-many",
+                AlgorithmSpecification={"TrainingImage": training_image, "TrainingInputMode": "File"},
+                RoleArn=trainer["Arn"],
+                OutputDataConfig={"S3OutputPath": "s3://bucket/out"},
+                ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+                StoppingCondition={"MaxRuntimeInSeconds": 600},
+            )
+        assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+
+        machines = aws.client("stepfunctions")
+        machine = machines.create_state_machine(
+            name="waits", definition=json.dumps(definition), roleArn=role["Arn"]
+        )
+        execution = machines.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+        wait_for(lambda: machines.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+
+
+@pytest.mark.parametrize("factor", [-0.1, 1.5, float("nan")])
+def test_fails_when_the_wait_factor_would_lengthen(factor: float) -> None:
+    with pytest.raises(ValueError, match="wait_factor must be between 0 and 1"):
+        LocalAws(wait_factor=factor)
 
 
 def test_fails_when_the_app_is_not_synthesized(aws: LocalAws, tmp_path: Path) -> None:

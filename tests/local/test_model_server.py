@@ -9,10 +9,14 @@ import httpx
 import psutil
 import pytest
 
+from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
 from cdk_sagemaker_pytorch.local.serving import model_server
-from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
+from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer, ServerKind
 
 pytestmark = pytest.mark.local
+needs_mounts = pytest.mark.skipif(
+    why_no_container_view() is not None, reason=f"private mounts: {why_no_container_view()}"
+)
 
 LIMIT_SECONDS = 120
 SERVING = Path(__file__).parents[2] / "inference_assets" / "serving"
@@ -199,6 +203,27 @@ def test_asgi_serves_the_handler_functions(model_folder: ModelFolder, tmp_path: 
         processes = descendants(server)
         assert listening_addresses(processes) == {"127.0.0.1"}
     wait_until_gone(processes)
+
+
+@needs_mounts
+@pytest.mark.parametrize("kind", ["asgi", "ray"])
+def test_a_handler_that_says_opt_ml_finds_its_model(
+    model_folder: ModelFolder, tmp_path: Path, kind: ServerKind
+) -> None:
+    handlers = HANDLERS.replace("os.path.join(model_dir, ", "os.path.join('/opt/ml/model/', ")
+    app = RAY_APP.replace('os.environ["SM_MODEL_DIR"]', '"/opt/ml/model"')
+    server = ModelServer(
+        kind,
+        model_folder({"serve.py": handlers, "app.py": app}),
+        environment={
+            "SAGEMAKER_PROGRAM": "serve.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            "SM_RAYSERVE_APP": "app:app",
+        },
+        log_path=tmp_path / "server.log",
+    )
+    with server:
+        assert predict(server, "[1, 2]") == (200, "13")
 
 
 def test_asgi_starts_over_when_a_script_does_not_come_back(model_folder: ModelFolder, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from typing import Any
@@ -91,8 +92,11 @@ def test_shards_differ_between_hosts(aws: LocalAws, train: Callable[..., Any], d
 def test_fails_when_the_script_raises(train: Callable[..., Any], aws: LocalAws, name: str) -> None:
     job = train("raise ValueError('labels must be integers')")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:")
-    assert "labels must be integers" in job["FailureReason"]
+    first, second, *_ = job["FailureReason"].splitlines()
+    assert first == "AlgorithmError: ValueError: labels must be integers"
+    assert second == "ExecuteUserScriptError:"
+    log = (aws.logs_directory / "training" / name / "algo-1.log").read_text()
+    assert "Reporting training FAILURE: ValueError: labels must be integers\n" in log
     assert str(aws.logs_directory / "training" / name) in job["FailureReason"]
 
 
@@ -148,3 +152,32 @@ def test_fails_when_the_name_is_taken(train: Callable[..., Any], name: str) -> N
     with pytest.raises(ClientError, match="must be unique") as failure:
         train("pass")
     assert failure.value.response["Error"]["Code"] == "ResourceInUse"
+
+
+@pytest.mark.parametrize(
+    ("image", "arguments"),
+    [
+        ("pytorch-training:2.6.0-cpu-py312", ["--name", "a", "b", "--seed"]),
+        ("pytorch:2.13.0-cpu-amzn2023-sagemaker", ["--name", "a b", "--seed", ""]),
+    ],
+)
+def test_hyperparameters_come_as_the_image_passes_them(
+    aws: LocalAws, train: Callable[..., Any], bucket: str, image: str, arguments: list[str]
+) -> None:
+    hyperparameters = {
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": f"s3://{bucket}/code/sourcedir.tar.gz",
+        "name": "a b",
+        "seed": None,
+    }
+    job = train(
+        "import json, os, sys\n"
+        "with open(os.environ['SM_MODEL_DIR'] + '/arguments', 'w') as f: json.dump(sys.argv[1:], f)",
+        AlgorithmSpecification={
+            "TrainingImage": f"763104351884.dkr.ecr.us-east-1.amazonaws.com/{image}",
+            "TrainingInputMode": "File",
+        },
+        HyperParameters={key: json.dumps(value) for key, value in hyperparameters.items()},
+    )
+    model = members(aws, job["ModelArtifacts"]["S3ModelArtifacts"])
+    assert json.loads(model["arguments"]) == arguments

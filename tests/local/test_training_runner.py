@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec, TrainingResult
 
 pytestmark = pytest.mark.local
 
@@ -45,4 +46,15 @@ def test_fails_when_one_rank_raises_under_torchrun_with_that_ranks_own_exception
     code = SUM_OF_RANKS + "\nif rank == 1: raise ValueError('no labels')"
     result = train(tmp_path, code, {"sagemaker_torch_distributed_enabled": "true"})
     assert result.status == "Failed"
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first == "AlgorithmError: rank 1 on algo-2 failed: ValueError: no labels"
     assert 'ErrorMessage "ValueError: no labels"' in str(result.failure_reason)
+
+
+def test_fails_when_a_rank_is_killed_under_torchrun_and_says_which(tmp_path: Path) -> None:
+    code = SUM_OF_RANKS.replace("total = ", "if rank == 1: os.kill(os.getpid(), 9)\ntotal = ")
+    result = train(tmp_path, code, {"sagemaker_torch_distributed_enabled": "true"})
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first.startswith(
+        "AlgorithmError: rank 1 on algo-2 failed: the script was killed by signal 9 (SIGKILL), when its"
+    )

@@ -8,17 +8,29 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ["inference_assets", "lambda_assets", "training_assets"]
-_WHERE = "import constructs, cdk_sagemaker_pytorch;print(constructs.__file__, cdk_sagemaker_pytorch.__file__)"
-
-pytestmark = pytest.mark.timeout(600)  # a clean environment installs aws-cdk-lib
+# Every module that an app has loaded in the end, by the distribution that it is of.
+_SHOW = """
+import constructs, cdk_sagemaker_pytorch, importlib.metadata, json, runpy, sys
+runpy.run_path(sys.argv[1], run_name="__main__")
+of = importlib.metadata.packages_distributions()
+loaded = {name.split(".")[0] for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+print(json.dumps([
+    constructs.__file__, cdk_sagemaker_pytorch.__file__,
+    sorted({distribution for name in loaded for distribution in of.get(name, [])}),
+]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -57,28 +69,51 @@ def test_the_wheel_ships_every_asset(wheel: Path) -> None:
     assert [name for name in tracked if name not in shipped] == []
 
 
-def _assets(python: Path, app: Path, outdir: Path) -> dict[str, dict[str, object]]:
-    """Synthesize with an interpreter, and return the asset manifests by file name."""
+def _synthesize(python: Path, app: Path, outdir: Path) -> tuple[list[object], dict[str, dict[str, object]]]:
+    """Synthesize with an interpreter; return what it shows, and the asset manifests by file name."""
     environment = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
     }
     environment["CDK_OUTDIR"] = str(outdir)
-    subprocess.run([python, app], cwd=outdir.parent, env=environment, check=True, capture_output=True)
-    return {path.name: json.loads(path.read_text()) for path in outdir.glob("*.assets.json")}
+    output = subprocess.check_output([python, "-c", _SHOW, app], cwd=outdir.parent, env=environment)
+    manifests = {path.name: json.loads(path.read_text()) for path in outdir.glob("*.assets.json")}
+    return json.loads(output), manifests
 
 
-def test_an_installed_wheel_synthesizes_the_same_assets(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+def _required(distribution: str) -> set[str]:
+    """Return a distribution and all that it requires without extras, as normalized names."""
+    found: set[str] = set()
+    pending = [distribution]
+    while pending:
+        name = canonicalize_name(pending.pop())
+        if name not in found:
+            found.add(name)
+            requirements = map(Requirement, metadata.requires(name) or [])
+            pending += [item.name for item in requirements if not item.marker or item.marker.evaluate()]
+    return found
+
+
+def test_an_installed_wheel_synthesizes_the_same_assets_with_what_it_requires(
+    wheel: Path, tmp_path: Path
+) -> None:
+    # An environment of its own, in which the requirements are the ones of this environment.
+    venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    (site_packages,) = (tmp_path / "venv").rglob("site-packages")
+    (site_packages / "requirements.pth").write_text(sysconfig.get_path("purelib"))
     # With compiled files, as pip leaves them: they must not reach an asset.
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, capture_output=True)
-    location = subprocess.check_output([python, "-c", _WHERE], cwd=tmp_path, text=True)
-    assert str(tmp_path / "venv") in location
-    assert str(ROOT) not in location
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel]
+    subprocess.run(install, check=True, capture_output=True)
 
     app = tmp_path / "app.py"
     app.write_text((ROOT / "app.py").read_text())
-    installed = _assets(python, app, tmp_path / "installed")
-    checkout = _assets(Path(sys.executable), ROOT / "app.py", tmp_path / "checkout")
+    shown, installed = _synthesize(python, app, tmp_path / "installed")
+    constructs, package, distributions = shown
+    assert str(package).startswith(str(site_packages))
+    assert str(ROOT / "constructs") not in str(constructs)
+    assert {canonicalize_name(name) for name in distributions} <= _required("cdk-sagemaker-pytorch")
+    assert "aws-cdk-lib" in distributions
+
+    _, checkout = _synthesize(Path(sys.executable), ROOT / "app.py", tmp_path / "checkout")
     assert installed == checkout
     assert installed

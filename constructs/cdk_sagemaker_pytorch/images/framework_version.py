@@ -8,9 +8,16 @@ from typing import Literal
 
 from .image_table import image_table, release
 
-__all__ = ["FrameworkVersion", "ModelServer", "UnknownFrameworkVersionError"]
+__all__ = ["ArgumentPassing", "FrameworkVersion", "ModelServer", "UnknownFrameworkVersionError"]
 
 ModelServer = Literal["flask", "mms", "torchserve", "ray"]
+ArgumentPassing = Literal["exec", "shell", "unknown"]
+
+# sagemaker-training runs the script's command in a shell from 4.0.0 on, which needs Python 3.8, and no more
+# from 5.1.3 on, which images built before this day cannot hold.
+_SHELL_NEEDS = (1, 9)
+_SHELL_SURELY = (1, 11)
+_FIRST_TOOLKIT_WITHOUT_SHELL = date(2026, 9, 1)
 
 
 class UnknownFrameworkVersionError(ValueError):
@@ -137,6 +144,16 @@ class FrameworkVersion:
         return release(self.full)
 
     @property
+    def argument_passing(self) -> ArgumentPassing:
+        """How the training container hands hyperparameters to the script.
+
+        ``exec``: each as it is. ``shell``: the command is joined by spaces and read by a shell, so that
+        values with spaces, quotes or ``$`` arrive as something else. ``unknown``: either, as the image may
+        have been built with one toolkit or the other.
+        """
+        return argument_passing_of(self.release, self.end_of_patch)
+
+    @property
     def code_in_model_archive(self) -> bool:
         """Whether the inference code lies under ``code/`` in model.tar.gz, as it does from 1.2 on.
 
@@ -177,6 +194,14 @@ class FrameworkVersion:
     def supports_elastic_inference(self) -> bool:
         """Whether this minor version has an Elastic Inference image; the images are 1.3.1 and 1.5.1."""
         return any(self.release[:2] == release(known)[:2] for known in image_table().versions("eia"))
+
+
+def argument_passing_of(numbers: tuple[int, ...], end_of_patch: date | None) -> ArgumentPassing:
+    """How hyperparameters reach the script, by a version's numbers and the last day an image is built."""
+    if numbers < _SHELL_NEEDS:
+        return "exec"
+    is_built_no_more = end_of_patch is not None and end_of_patch < _FIRST_TOOLKIT_WITHOUT_SHELL
+    return "shell" if numbers >= _SHELL_SURELY and is_built_no_more else "unknown"
 
 
 def model_server_of(numbers: tuple[int, ...]) -> ModelServer:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .framework_version import ModelServer, model_server_of
+from .framework_version import ArgumentPassing, ModelServer, argument_passing_of, model_server_of
 from .image_table import ImageFamily, ImageRow, image_table, release
 from .instance_processor import Processor
 
@@ -34,6 +34,8 @@ class ImageDescription:
         ``training`` or ``inference``; None for the images before 1.2, which do both.
     model_server : str or None
         What serves models in it; None for training images.
+    argument_passing : str
+        How a training image hands hyperparameters to the script: ``exec``, ``shell`` or ``unknown``.
     """
 
     account: str
@@ -44,6 +46,7 @@ class ImageDescription:
     processor: Processor
     scope: Scope | None
     model_server: ModelServer | None
+    argument_passing: ArgumentPassing
 
 
 def describe_image(uri: str) -> ImageDescription | None:
@@ -78,6 +81,7 @@ def describe_image(uri: str) -> ImageDescription | None:
         processor="graviton" if families == {"graviton"} else _processor(tag),
         scope=scope,
         model_server=None if scope == "training" else _model_server(families, version),
+        argument_passing=_argument_passing(version),
     )
 
 
@@ -97,6 +101,13 @@ def _scope(families: set[ImageFamily]) -> Scope | None:
 
 def _processor(tag: str) -> Processor:
     return "gpu" if re.search(r"(^|-)(gpu|cuda|cu[0-9]+)(-|$)", tag) else "cpu"
+
+
+def _argument_passing(version: str | None) -> ArgumentPassing:
+    if version is None:
+        return "unknown"
+    known = image_table().find("training", version)
+    return argument_passing_of(release(version), known.end_of_patch if known else None)
 
 
 def _model_server(families: set[ImageFamily], version: str | None) -> ModelServer:

@@ -21,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--account", default="123456789012")
     parser.add_argument("--no-iam", action="store_true", help="do not check calls against policies")
+    parser.add_argument(
+        "--wait-factor", type=float, default=1.0, help="what Wait states are shortened by, for example 0.1"
+    )
     arguments = parser.parse_args(argv)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -32,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
             region=arguments.region,
             account=arguments.account,
             enforce_iam=not arguments.no_iam,
+            wait_factor=arguments.wait_factor,
             on_warning=lambda text: print(f"warning: {text}", file=sys.stderr, flush=True),  # noqa: T201
         ) as aws:
             # Of a real account: a profile would win over the keys, and they have no token.

@@ -60,6 +60,7 @@ def annotate_training_script(
         path,
         hyperparameters={name: _as_decoded(value) for name, value in hyperparameters.items()},
         channels=channels,
+        framework_version=framework_version,
     )
     may_be_given = {"Training.requiredArgument"}
     if channels:  # without any, an execution can give none either

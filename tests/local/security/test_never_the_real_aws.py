@@ -112,8 +112,12 @@ with LocalAws(sys.argv[1]) as aws:
         time.sleep(0.1)
     print(job["TrainingJobStatus"], job.get("FailureReason"))
     print((aws.logs_directory / "training" / "job" / "algo-1.log").read_text())
+    folder = "/opt/ml/processing/input/code"
+    aws.client("s3").put_object(Bucket="bucket", Key="probe/probe.py", Body=os.environ["TRAIN"].encode())
     sagemaker.create_processing_job(ProcessingJobName="job", RoleArn=role, Environment=poison,
-        AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["python3", "-c", os.environ["TRAIN"]]},
+        AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["python3", f"{folder}/probe.py"]},
+        ProcessingInputs=[{"InputName": "code", "S3Input": {"S3Uri": "s3://bucket/probe", "LocalPath": folder,
+            "S3DataType": "S3Prefix", "S3InputMode": "File"}}],
         ProcessingResources={"ClusterConfig":
             {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}})
     look = lambda: sagemaker.describe_processing_job(ProcessingJobName="job")

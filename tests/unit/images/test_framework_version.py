@@ -173,3 +173,21 @@ def test_fails_when_a_declaration_cannot_be_understood(
 @pytest.mark.parametrize(("version", "ships"), [("1.8", False), ("1.9", True), ("2.6", True), ("2.13", True)])
 def test_the_handlers_ship_from_the_first_container_with_their_python(version: str, ships: bool) -> None:
     assert FrameworkVersion.of(version).ships_handlers is ships
+
+
+@pytest.mark.parametrize(
+    ("version", "passing"),
+    [
+        ("1.8", "exec"),
+        ("1.9", "unknown"),
+        ("1.10", "unknown"),
+        ("1.11", "shell"),
+        ("2.6", "shell"),
+        ("2.8", "shell"),
+        ("2.9", "unknown"),
+        ("2.13", "unknown"),
+    ],
+)
+def test_how_hyperparameters_reach_the_script(version: str, passing: str) -> None:
+    """Images that are built no more since before September 2026 hold a toolkit with a shell."""
+    assert FrameworkVersion.of(version).argument_passing == passing

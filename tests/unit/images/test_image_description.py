@@ -99,3 +99,18 @@ def test_other_images_are_not_described(uri: str) -> None:
 @given(st.text())
 def test_any_text_is_read_without_an_error(uri: str) -> None:
     assert describe_image(uri) is None
+
+
+@pytest.mark.parametrize(
+    ("image", "passing"),
+    [
+        ("pytorch-training:2.6.0-cpu-py312", "shell"),
+        ("pytorch-training:1.8.1-cpu-py36", "exec"),
+        ("pytorch:2.13.0-cpu-amzn2023-sagemaker", "unknown"),
+        ("pytorch:2.99.0-cpu-amzn2023-sagemaker", "unknown"),
+    ],
+)
+def test_how_hyperparameters_reach_the_script(image: str, passing: str) -> None:
+    described = describe_image(f"763104351884.dkr.ecr.us-east-1.amazonaws.com/{image}")
+    assert described is not None
+    assert described.argument_passing == passing

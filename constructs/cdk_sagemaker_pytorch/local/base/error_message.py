@@ -27,6 +27,22 @@ def error_message(lines: Iterable[str]) -> str:
     lines
         The output, or its last part.
     """
+    kept = list(lines)
+    if message := last_exception(kept):
+        return message
+    return "\n".join(text for _, text in _workers_own(kept)[-_LINES_WITHOUT_TRACEBACK:]).strip()
+
+
+def last_exception(lines: Iterable[str]) -> str:
+    """Return the exception of the last traceback in a program's output, "" without any.
+
+    That of a launcher, which only says that its worker failed, does not count.
+
+    Parameters
+    ----------
+    lines
+        The output, or its last part.
+    """
     output = _workers_own(lines)
     starts = [number for number, (_, text) in enumerate(output) if _TRACEBACK.fullmatch(text.strip())]
     for start in reversed(starts):
@@ -34,7 +50,7 @@ def error_message(lines: Iterable[str]) -> str:
         message = _exception_lines([text for who, text in output[start + 1 :] if who == worker])
         if message and not message[0].startswith(_LAUNCHER_ERROR):
             return "\n".join(message)
-    return "\n".join(text for _, text in output[-_LINES_WITHOUT_TRACEBACK:]).strip()
+    return ""
 
 
 def _workers_own(lines: Iterable[str]) -> list[tuple[str, str]]:

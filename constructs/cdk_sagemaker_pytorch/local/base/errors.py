@@ -29,3 +29,7 @@ class CdkError(LocalAwsError):
         self.command = list(command)
         self.returncode = returncode
         self.output = output
+
+
+#: Type of a Lambda function's error when the function cannot run on this machine; AWS has none such.
+NOT_RUN = "LocalAws.NotRun"

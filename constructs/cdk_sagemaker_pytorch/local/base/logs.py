@@ -33,6 +33,7 @@ class LogStream:
             self._file = file.open("a", encoding="utf-8", buffering=1)
         self._events: list[dict[str, str | int]] = []
         self._lock = threading.Lock()
+        self._sending = threading.Lock()  # lines keep their order, and a flush waits for those on their way
         self._closed = threading.Event()
         self._create()
         self._flusher = threading.Thread(target=self._flush_until_closed, daemon=True)
@@ -52,11 +53,18 @@ class LogStream:
             if self._file is not None and not self._file.closed:
                 self._file.write(line + "\n")
 
+    def flush(self) -> None:
+        """Send what was written, for a reader who comes now."""
+        with self._sending:
+            with self._lock:
+                events, self._events = self._events, []
+            self._send(events)
+
     def close(self) -> None:
         """Send what is left and close the file."""
         self._closed.set()
         self._flusher.join()
-        self._flush()
+        self.flush()
         if self._file is not None:
             self._file.close()
 
@@ -85,11 +93,9 @@ class LogStream:
 
     def _flush_until_closed(self) -> None:
         while not self._closed.wait(_FLUSH_SECONDS):
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        with self._lock:
-            events, self._events = self._events, []
+    def _send(self, events: list[dict[str, str | int]]) -> None:
         for start in range(0, len(events), 10_000):  # the limit of PutLogEvents
             try:
                 client("logs").put_log_events(

@@ -156,22 +156,31 @@ class SupervisedProcess:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self._grace_period = grace_period
         self._stdin_lock = threading.Lock()
-        folders = json.dumps([os.path.abspath(folder) for folder in temporary_folders])
+        self._report, report = os.pipe()
+        settings = {
+            "folders": [os.path.abspath(folder) for folder in temporary_folders],
+            "report": report,
+        }
+        self._peak_memory: int | None = None
         log = log_path.open("ab", buffering=0)
         try:
             # A session of its own: Ctrl-C in a terminal reaches only this process, which stops its children.
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", _SUPERVISOR, folders, *args],
+                [sys.executable, "-I", _SUPERVISOR, json.dumps(settings), *args],
                 cwd=cwd,
                 env=direct_to_loopback(env),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[report],
             )
         except BaseException:
             log.close()
+            os.close(self._report)
             raise
+        finally:
+            os.close(report)
         self._reader = threading.Thread(target=self._copy_output, args=(log, on_line), daemon=True)
         self._reader.start()
 
@@ -192,6 +201,11 @@ class SupervisedProcess:
     def returncode(self) -> int | None:
         """The command's own exit code, -N when signal N ended it, None while it runs."""
         return self.poll()
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Bytes that the largest process has had, after `wait`; None if nobody was left to tell it."""
+        return self._peak_memory
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the command or something it started runs."""
@@ -246,7 +260,11 @@ class SupervisedProcess:
                 stdin.close()
 
     def _copy_output(self, log: IO[bytes], on_line: Callable[[str], None] | None) -> None:
-        with log, cast("IO[bytes]", self._process.stdout) as output:
+        with (
+            os.fdopen(self._report, "rb") as report,
+            log,
+            cast("IO[bytes]", self._process.stdout) as output,
+        ):
             while line := output.readline(_MAX_LINE_BYTES):
                 log.write(line)
                 if on_line is None:
@@ -256,3 +274,4 @@ class SupervisedProcess:
                 except Exception:
                     # Nobody would read the pipe any more, and the command would wait for that.
                     _logger.exception("on_line failed for a line of %s", log.name)
+            self._peak_memory = int(report.read() or 0) or None

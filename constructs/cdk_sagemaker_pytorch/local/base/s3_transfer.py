@@ -5,7 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
 _TRANSFERS = 8
+
+#: What transfers fail with: the service's answer, the network, or a URI that is none.
+TRANSFER_ERRORS = (ClientError, BotoCoreError, Boto3Error, ValueError)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

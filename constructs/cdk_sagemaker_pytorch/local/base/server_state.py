@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,10 @@ class ServerSettings:
         Whether calls are checked against the caller's policies.
     user
         Keys of the user, who may do everything.
+    wait_factor
+        What the seconds of Wait states are multiplied with.
+    quotas
+        Quotas of SageMaker by name; those that are not named are not limited.
     """
 
     endpoint_url: str
@@ -60,6 +65,8 @@ class ServerSettings:
     directory: Path
     enforce_iam: bool
     user: Credentials
+    wait_factor: float = 1.0
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def logs_directory(self) -> Path:

@@ -1,11 +1,12 @@
 """Run one command and end everything it started, whatever happens to the process that asked for it.
 
-Run as a file, `python -I supervisor.py FOLDERS COMMAND...`, with a pipe as standard input whose other end
+Run as a file, `python -I supervisor.py SETTINGS COMMAND...`, with a pipe as standard input whose other end
 only the parent holds. When that end is closed the supervisor ends the command as a container's runtime
 does: SIGTERM, a grace period, SIGKILL. A parent that wants it so writes the grace period in seconds first;
 one that is gone, even by SIGKILL, leaves a short one. When the command has ended, for whatever reason, the
-supervisor kills what it left behind, removes the temporary folders in the JSON list FOLDERS, and exits as
-the command did: with its exit code, or by the same signal.
+supervisor kills what it left behind, removes temporary folders, reports how much memory was used, and exits
+as the command did: with its exit code, or by the same signal. SETTINGS is a JSON object: the list `folders`
+of temporary folders, and `report`, the file descriptor for the bytes that the largest process has had.
 """
 
 import contextlib
@@ -84,6 +85,12 @@ def _kill_descendants(group: int, adopted: bool) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def _peak_memory() -> int:
+    """Return how many bytes the largest of the processes that have ended had at its peak."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
 def _exit_as(returncode: int) -> None:
     if returncode < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -96,7 +103,7 @@ def _exit_as(returncode: int) -> None:
 
 def main() -> None:
     """Supervise the command of the command line."""
-    temporary_folders, command = json.loads(sys.argv[1]), sys.argv[2:]
+    settings, command = json.loads(sys.argv[1]), sys.argv[2:]
     adopted = _adopt_orphans()
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
@@ -108,8 +115,10 @@ def main() -> None:
     returncode = _wait_for(child.pid)
     ended.set()
     _kill_descendants(child.pid, adopted)
-    for folder in temporary_folders:
+    for folder in settings["folders"]:
         shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # nobody may be left to read it
+        os.write(settings["report"], str(_peak_memory()).encode())
     _exit_as(returncode)
 
 

@@ -1,11 +1,9 @@
 """The CloudFormation API of the local AWS, as far as the CDK CLI and SDKs need it to deploy stacks."""
 
-import hashlib
-import json
 import re
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask import Flask
@@ -74,7 +72,7 @@ class CloudFormationResponse(BaseResponse):
         with _lock:
             if any(stack.name == name for stack in _existing()):
                 raise AlreadyExistsError(f"Stack [{name}] already exists")
-            stack = Stack(_checked_name(name), self._tags(), _exports)
+            stack = Stack(_checked_name(name), self._tags(), _exports, _importers)
             template = _prepare(stack, body, self._parameters())
             _stacks.append(stack)
         stack.deploy(template, body, self._parameters(), disable_rollback=self._disable_rollback())
@@ -88,10 +86,27 @@ class CloudFormationResponse(BaseResponse):
         body = stack.template_body if use_previous else self._template_body()
         parameters = self._parameters(stack)
         template = _prepare(stack, body, parameters)
-        if not _differs(stack, body, parameters):
+        tags = self._tags()
+        if not _differs(stack, body, parameters, tags):
             raise ValidationError("No updates are to be performed.")
-        stack.tags = self._tags() or stack.tags
-        stack.deploy(template, body, parameters, disable_rollback=self._disable_rollback())
+        stack.deploy(template, body, parameters, tags=tags, disable_rollback=self._disable_rollback())
+        return ActionResult({"StackId": stack.stack_id})
+
+    def rollback_stack(self) -> ActionResult:
+        """Answer RollbackStack."""
+        return self._roll_back("CREATE_FAILED", "UPDATE_FAILED")
+
+    def continue_update_rollback(self) -> ActionResult:
+        """Answer ContinueUpdateRollback."""
+        return self._roll_back("UPDATE_ROLLBACK_FAILED", skip=self._get_param("ResourcesToSkip") or [])
+
+    def _roll_back(self, *statuses: str, skip: Collection[str] = ()) -> ActionResult:
+        stack = _find(self._get_param("StackName"))
+        if stack.status not in statuses:
+            raise ValidationError(
+                f"Stack:{stack.stack_id} is in {stack.status} state and can not be rolled back from."
+            )
+        stack.roll_back(skip)
         return ActionResult({"StackId": stack.stack_id})
 
     def delete_stack(self) -> ActionResult:
@@ -169,6 +184,13 @@ class CloudFormationResponse(BaseResponse):
         content = _load(self._template_body())
         return ActionResult({"Description": content.get("Description", ""), "Parameters": []})
 
+    def list_imports(self) -> ActionResult:
+        """Answer ListImports."""
+        export = self._get_param("ExportName")
+        if not (importers := _importers(export)):
+            raise ValidationError(f"Export '{export}' is not imported by any stack.")
+        return ActionResult({"Imports": importers})
+
     def list_exports(self) -> ActionResult:
         """Answer ListExports."""
         exports = [
@@ -183,10 +205,12 @@ class CloudFormationResponse(BaseResponse):
         """Answer CreateChangeSet."""
         name, body = self._get_param("StackName"), self._template_body()
         change_set = self._get_param("ChangeSetName")
+        if self._get_param("ChangeSetType") == "IMPORT":
+            raise ValidationError("The local AWS does not import resources into stacks.")
         with _lock:
             stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
             is_known = stack is not None
-            stack = stack or Stack(_checked_name(name), self._tags(), _exports)
+            stack = stack or Stack(_checked_name(name), self._tags(), _exports, _importers)
             _check_free(stack)
             if any(item["ChangeSetName"] == change_set for item in _change_sets_of(stack)):
                 raise AlreadyExistsError(f"ChangeSet {change_set} already exists")
@@ -198,7 +222,8 @@ class CloudFormationResponse(BaseResponse):
         arn = f"arn:aws:cloudformation:{place}:changeSet/{change_set}/{uuid.uuid4()}"
         is_new = stack.status == "REVIEW_IN_PROGRESS"
         changes = _changes(stack, template)
-        no_changes = not is_new and not _differs(stack, body, parameters)
+        tags = self._tags()
+        no_changes = not is_new and not _differs(stack, body, parameters, tags)
         _change_sets[arn] = {
             "ChangeSetId": arn,
             "ChangeSetName": change_set,
@@ -209,7 +234,7 @@ class CloudFormationResponse(BaseResponse):
             "ExecutionStatus": "UNAVAILABLE" if no_changes else "AVAILABLE",
             "CreationTime": stack.creation_time,
             "Changes": changes,
-            "_deploy": (template, body, parameters),
+            "_deploy": ((template, body, parameters), tags),
         }
         return ActionResult({"Id": arn, "StackId": stack.stack_id})
 
@@ -233,7 +258,8 @@ class CloudFormationResponse(BaseResponse):
         # The others were made for the stack as it was.
         _forget_change_sets(stack)
         _change_sets[change_set["ChangeSetId"]] = change_set | {"ExecutionStatus": "EXECUTE_COMPLETE"}
-        stack.deploy(*change_set["_deploy"], disable_rollback=self._disable_rollback())
+        what, tags = change_set["_deploy"]
+        stack.deploy(*what, tags=tags, disable_rollback=self._disable_rollback())
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:
@@ -334,10 +360,15 @@ def _exports() -> Mapping[str, str]:
     }
 
 
+def _importers(export: str) -> list[str]:
+    return [stack.name for stack in _existing() if export in stack.imports]
+
+
 def _check_free(stack: Stack) -> None:
     if (stack.status.endswith("IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS") or stack.status in (
         "ROLLBACK_COMPLETE",
         "ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_FAILED",
         "DELETE_FAILED",
     ):
         raise ValidationError(f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
@@ -357,13 +388,10 @@ def _load(body: str) -> dict[str, Any]:
         raise ValidationError(str(error)) from error
 
 
-def _differs(stack: Stack, body: str, parameters: Mapping[str, str]) -> bool:
-    return _digest(stack.template_body, stack.parameters) != _digest(body, parameters)
-
-
-def _digest(body: str, parameters: Mapping[str, str]) -> str:
-    content = load_template(body) if body else {}
-    return hashlib.sha256(json.dumps([content, dict(parameters)], sort_keys=True).encode()).hexdigest()
+def _differs(stack: Stack, body: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    before = load_template(stack.template_body) if stack.template_body else {}
+    after = load_template(body)
+    return (before, stack.parameters, stack.tags) != (after, dict(parameters), dict(tags or stack.tags))
 
 
 def _changes(stack: Stack, template: Template) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from cdk_sagemaker_pytorch.local.base.errors import NOT_RUN
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_type import Created, ResourceError, ResourceRequest, ResourceType, changed
@@ -68,14 +69,7 @@ class CustomResource(ResourceType):
 
     def _send(self, request_type: str, request: ResourceRequest, **more: Any) -> Created:
         function = request.properties["ServiceToken"]
-        runtime = client("lambda").get_function_configuration(FunctionName=function).get("Runtime", "")
         physical_id = more.get("PhysicalResourceId") or request.generated_name()
-        if not runtime.startswith("python"):
-            warning = (
-                f"{request_type} of custom resource {request.logical_id} ({request.type}) not run, and taken"
-                f" as done: its function is a {runtime} program, and the local AWS runs Python"
-            )
-            return Created(physical_id, warning=warning)
         token = str(uuid.uuid4())
         event = {
             "RequestType": request_type,
@@ -94,6 +88,12 @@ class CustomResource(ResourceType):
             invocation = _Invocation(function, event)
             invocation.start()
             answer = _wait_for(token, invocation, timeout)
+        except _NotRunError as error:
+            warning = (
+                f"{request_type} of custom resource {request.logical_id} ({request.type}) not run, and taken"
+                f" as done: {error}"
+            )
+            return Created(physical_id, warning=warning)
         finally:
             _awaited.discard(token)
         if answer["Status"] != "SUCCESS":
@@ -104,6 +104,10 @@ class CustomResource(ResourceType):
         return Created(answer.get("PhysicalResourceId") or physical_id, answer.get("Data") or {})
 
 
+class _NotRunError(Exception):
+    """The function cannot run on this machine."""
+
+
 class _Invocation(threading.Thread):
     """One invocation of the function; `error` is what it raised."""
 
@@ -111,13 +115,13 @@ class _Invocation(threading.Thread):
         super().__init__(daemon=True)
         self._function = function
         self._event = event
-        self.error: str | None = None
+        self.error: dict[str, Any] | None = None
 
     def run(self) -> None:
         response = client("lambda").invoke(FunctionName=self._function, Payload=json.dumps(self._event))
         payload = response["Payload"].read()
         if "FunctionError" in response:
-            self.error = payload.decode()
+            self.error = json.loads(payload)
 
 
 def _wait_for(token: str, invocation: _Invocation, timeout: float) -> dict[str, Any]:
@@ -125,8 +129,10 @@ def _wait_for(token: str, invocation: _Invocation, timeout: float) -> dict[str, 
     with _answered:
         while token not in _answers:
             # AWS waits out the timeout when a function fails without an answer; here it is told at once.
-            if not invocation.is_alive() and invocation.error is not None:
-                raise ResourceError(f"the function failed without an answer: {invocation.error}")
+            if not invocation.is_alive() and (error := invocation.error) is not None:
+                if error["errorType"] == NOT_RUN:
+                    raise _NotRunError(error["errorMessage"])
+                raise ResourceError(f"the function failed without an answer: {json.dumps(error)}")
             if time.monotonic() > deadline:
                 raise ResourceError(
                     "CloudFormation did not receive a response from your Custom Resource "

@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class DeployedResource:
     attributes: dict[str, Any]
     properties: dict[str, Any]
     deletion_policy: str
+    stack_tags: dict[str, str]
     status: str = "CREATE_COMPLETE"
     timestamp: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
@@ -55,9 +56,17 @@ class Stack:
         Tags of the stack by name.
     exports
         Returns the values that all stacks export, by name.
+    importers
+        Returns the names of the stacks that import an export of that name.
     """
 
-    def __init__(self, name: str, tags: Mapping[str, str], exports: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        exports: Callable[[], Mapping[str, str]],
+        importers: Callable[[str], Collection[str]],
+    ) -> None:
         self.name = name
         self.stack_id = (
             f"arn:aws:cloudformation:{settings().region}:{settings().account}:stack/{name}/{uuid.uuid4()}"
@@ -72,7 +81,13 @@ class Stack:
         self.resources: dict[str, DeployedResource] = {}
         self.template_body = ""
         self.parameters: dict[str, str] = {}
+        self.imports: set[str] = set()
         self._exports = exports
+        self._importers = importers
+        # What is to be taken back before the stack is as it last was: of a deployment that stopped where it
+        # failed, or of a rollback that failed itself.
+        self._pending: list[_Undo] = []
+        self._tags_before = self.tags
 
     def prepare(self, template_body: str, parameters: Mapping[str, str]) -> Template:
         """Return the template with these parameters.
@@ -107,12 +122,39 @@ class Stack:
         template_body: str,
         parameters: Mapping[str, str],
         *,
+        tags: Mapping[str, str] | None = None,
         disable_rollback: bool = False,
     ) -> None:
-        """Bring the resources to what a template says, in the background; `status` tells how it goes."""
+        """Bring the resources to what a template says, in the background; `status` tells how it goes.
+
+        Parameters
+        ----------
+        template, template_body, parameters
+            What `prepare` returned, and took.
+        tags
+            Tags of the stack from now on. Defaults to those it has.
+        disable_rollback
+            Whether a deployment that fails stops there.
+        """
+        if not self._pending:
+            self._tags_before = self.tags
+        self.tags = dict(tags or self.tags)
         verb = "UPDATE" if self.resources or self.status.endswith("COMPLETE") else "CREATE"
         self._set_status(f"{verb}_IN_PROGRESS", "User Initiated")
         self._in_background(self._deploy, verb, template, template_body, dict(parameters), disable_rollback)
+
+    def roll_back(self, skip: Collection[str] = ()) -> None:
+        """Take back, in the background, what a failed deployment left that was not rolled back wholly.
+
+        Parameters
+        ----------
+        skip
+            Logical ids of resources that stay as they are.
+        """
+        prefix = "UPDATE_" if self.status.startswith("UPDATE") else ""
+        self._set_status(f"{prefix}ROLLBACK_IN_PROGRESS", "User Initiated")
+        steps = [step for step in self._pending if step.logical_id not in skip]
+        self._in_background(self._roll_back, prefix, "User Initiated", steps)
 
     def delete(self) -> None:
         """Delete the resources, in the background."""
@@ -154,14 +196,17 @@ class Stack:
         parameters: dict[str, str],
         disable_rollback: bool,
     ) -> None:
-        undo: list[_Undo] = []
+        undo = self._pending
+        imports_before, self.imports = self.imports, set()
         try:
             for logical_id in template.resources:
                 self._deploy_resource(template, logical_id, undo)
             outputs = template.outputs()
+            self._check_exports(outputs)
         except Exception as error:
             if not isinstance(error, ResourceError | TemplateError):
                 _logger.exception("stack %s", self.name)
+            self.imports |= imports_before
             self._fail(verb, str(error), undo, disable_rollback)
             return
         if verb == "UPDATE":
@@ -172,6 +217,7 @@ class Stack:
         order = {name: place for place, name in enumerate(template.resources)}
         self.resources = dict(sorted(self.resources.items(), key=lambda item: order.get(item[0], -1)))
         self.template_body, self.parameters, self.outputs = template_body, parameters, outputs
+        self._pending = []
         self._set_status(f"{verb}_COMPLETE")
 
     def _deploy_resource(self, template: Template, logical_id: str, undo: list[_Undo]) -> None:
@@ -191,7 +237,9 @@ class Stack:
             policy = definition.get("DeletionPolicy", "Delete")
             if before is not None and before.properties == properties:
                 before.deletion_policy = policy
-                return
+                # Tags of a stack reach what can be changed; for them alone nothing is made anew.
+                if before.stack_tags == self.tags or handler.needs_replacement(properties, properties):
+                    return
             if before is None or handler.needs_replacement(before.properties, properties):
                 verb = "CREATE" if before is None else "UPDATE"
                 self._add_event(logical_id, definition["Type"], f"{verb}_IN_PROGRESS", "")
@@ -217,6 +265,7 @@ class Stack:
             created.attributes,
             properties,
             policy,
+            self.tags,
             f"{verb}_COMPLETE",
         )
         undo.append(_Undo(logical_id, before, after))
@@ -241,18 +290,23 @@ class Stack:
             return
         prefix = "UPDATE_" if verb == "UPDATE" else ""
         self._set_status(f"{prefix}ROLLBACK_IN_PROGRESS", reason)
-        failed = False
-        for step in reversed(undo):
-            before, after = step.before, step.after
-            if before is None:
-                failed |= not self._delete_resource(after, created_just_now=True)
-                self.resources.pop(step.logical_id, None)
-            elif before.physical_id != after.physical_id:
-                failed |= not self._delete_resource(after, created_just_now=True)
-                self.resources[step.logical_id] = before
-            else:
-                failed |= not self._restore(before, after)
-        self._set_status(f"{prefix}ROLLBACK_{'FAILED' if failed else 'COMPLETE'}", reason)
+        self._roll_back(prefix, reason, undo)
+
+    def _roll_back(self, prefix: str, reason: str, steps: list[_Undo]) -> None:
+        self.tags = self._tags_before
+        self._pending = [step for step in reversed(steps) if not self._take_back(step)][::-1]
+        self._set_status(f"{prefix}ROLLBACK_{'FAILED' if self._pending else 'COMPLETE'}", reason)
+
+    def _take_back(self, step: _Undo) -> bool:
+        before, after = step.before, step.after
+        if before is not None and before.physical_id == after.physical_id:
+            return self._restore(before, after)
+        deleted = self._delete_resource(after, created_just_now=True)
+        if before is not None:
+            self.resources[step.logical_id] = before
+        elif deleted:
+            self.resources.pop(step.logical_id, None)
+        return deleted
 
     def _restore(self, before: DeployedResource, after: DeployedResource) -> bool:
         request = ResourceRequest(
@@ -270,6 +324,11 @@ class Stack:
         return True
 
     def _delete(self) -> None:
+        try:
+            self._check_exports([])
+        except ResourceError as error:
+            self._set_status("DELETE_FAILED", str(error))
+            return
         for resource in list(reversed(self.resources.values())):
             if not self._delete_resource(resource):
                 # What is left may be needed by it.
@@ -278,7 +337,19 @@ class Stack:
                 return
             del self.resources[resource.logical_id]
         self.outputs = []
+        self.imports = set()
         self._set_status("DELETE_COMPLETE")
+
+    def _check_exports(self, outputs: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse outputs without an export, or with another value of it, that some other stack imports."""
+        after = {output["ExportName"]: output["OutputValue"] for output in outputs if "ExportName" in output}
+        for output in self.outputs:
+            name = output.get("ExportName")
+            if name is None or after.get(name) == output["OutputValue"]:
+                continue
+            if users := sorted(set(self._importers(name)) - {self.name}):
+                verb = "updated" if name in after else "deleted"
+                raise ResourceError(f"Export {name} cannot be {verb} as it is in use by {', '.join(users)}")
 
     def _delete_resource(self, resource: DeployedResource, *, created_just_now: bool = False) -> bool:
         """Delete a resource unless its policy says that it stays; return False if it cannot be deleted."""
@@ -316,6 +387,7 @@ class Stack:
         exports = self._exports()
         if name not in exports:
             raise TemplateError(f"No export named {name} found.")
+        self.imports.add(name)
         return exports[name]
 
     def _set_status(self, status: str, reason: str | None = None) -> None:

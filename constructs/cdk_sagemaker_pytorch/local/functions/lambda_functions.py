@@ -1,13 +1,9 @@
-"""Lambda functions of the local AWS: their real code, one process per invocation."""
+"""Lambda functions of the local AWS: their real code, in execution environments."""
 
 import base64
-import datetime as dt
 import io
 import json
 import logging
-import shutil
-import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -21,22 +17,21 @@ from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 
-from cdk_sagemaker_pytorch.local.base.logs import LogStream
+from cdk_sagemaker_pytorch.local.base.errors import NOT_RUN
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
-from cdk_sagemaker_pytorch.local.base.processes import (
-    SupervisedProcess,
-    host_environment,
-    without_leads_elsewhere,
-)
+from cdk_sagemaker_pytorch.local.base.processes import host_environment, without_leads_elsewhere
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
-_RUNTIME = Path(__file__).with_name("lambda_runtime.py")
+from .execution_environments import ExecutionEnvironment, ExecutionEnvironments, Runtime, RuntimeExitError
+from .runtime_programs import runtime_program, runtime_variables
+
 _LOG_TAIL_BYTES = 4096
 
 _logger = logging.getLogger(__name__)
 _unpack_lock = threading.Lock()
+_environments = ExecutionEnvironments()
 
 
 @dataclass(frozen=True)
@@ -88,107 +83,76 @@ def run_function(function: LambdaFunction, event: Any) -> Outcome:
     event
         What the handler gets; any JSON value.
     """
-    if not str(function.run_time).startswith("python"):
-        _logger.warning(
-            "function %s not run, it answers null: its runtime is %s, and the local AWS runs Python",
-            function.function_name,
-            function.run_time,
+    program = runtime_program(str(function.run_time))
+    if program is None:
+        message = (
+            f"function {function.function_name} is not run: the local AWS has no program for its runtime,"
+            f" {function.run_time} (it runs Python, and Node.js where `node` is found)"
         )
-        return Outcome(None, failed=False, log="")
+        _logger.warning("%s", message)
+        return Outcome({"errorType": NOT_RUN, "errorMessage": message}, failed=True, log="")
     request_id = str(uuid.uuid4())
-    today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
-    stream_name = f"{today}/[$LATEST]{request_id.replace('-', '')}"
-    log_file = settings().logs_directory / "lambda" / f"{path_part(function.function_name)}.log"
-    lines: list[str] = []
-    with LogStream(function.logs_group_name, stream_name) as stream:
-
-        def log(line: str) -> None:
-            lines.append(line)
-            stream.write(line)
-
-        log(f"START RequestId: {request_id} Version: $LATEST")
+    with _environments.environment(_runtime(function, program)) as environment:
         started = time.monotonic()
-        answer = _run_process(function, event, request_id, stream_name, log_file, log)
+        answer = _answer(environment, function, event, request_id)
         milliseconds = (time.monotonic() - started) * 1000
-        log(f"END RequestId: {request_id}")
-        log(
+        environment.log(
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
             f"Memory Size: {function.memory_size} MB"
         )
+        log = "\n".join(environment.lines) + "\n"
     error = answer.get("error")
-    return Outcome(error or answer.get("result"), failed=error is not None, log="\n".join(lines) + "\n")
+    return Outcome(error or answer.get("result"), failed=error is not None, log=log)
 
 
-def _run_process(
-    function: LambdaFunction,
-    event: Any,
-    request_id: str,
-    stream_name: str,
-    log_file: Path,
-    log: Any,
+def _answer(
+    environment: ExecutionEnvironment, function: LambdaFunction, event: Any, request_id: str
 ) -> dict[str, Any]:
-    task_root = _unpack(function.function_name, function.code_sha_256, function.code_bytes)
-    layers = [_layer_path(function, layer["Arn"]) for layer in function.layers]
     timeout = float(function.timeout)
-    scratch = Path(tempfile.mkdtemp(prefix="invocation-", dir=settings().directory))
+    context = {
+        "aws_request_id": request_id,
+        "function_name": function.function_name,
+        "function_version": "$LATEST",
+        "invoked_function_arn": function.function_arn,
+        "memory_limit_in_mb": str(function.memory_size),
+        "log_group_name": function.logs_group_name,
+        "log_stream_name": environment.log_stream.stream,
+        "deadline_ms": time.time_ns() // 1_000_000 + int(timeout * 1000),
+    }
+    path = [str(folder) for folder in environment.runtime.code]
+    invocation = {"handler": function.handler, "path": path, "event": event, "context": context}
     try:
-        invocation, answer = scratch / "invocation.json", scratch / "answer.json"
-        (scratch / "tmp").mkdir()
-        context = {
-            "aws_request_id": request_id,
-            "function_name": function.function_name,
-            "function_version": "$LATEST",
-            "invoked_function_arn": function.function_arn,
-            "memory_limit_in_mb": str(function.memory_size),
-            "log_group_name": function.logs_group_name,
-            "log_stream_name": stream_name,
-            "deadline_ms": time.time_ns() // 1_000_000 + int(timeout * 1000),
-        }
-        invocation.write_text(
-            json.dumps(
-                {
-                    "handler": function.handler,
-                    "path": [str(task_root), *map(str, layers)],
-                    "event": event,
-                    "context": context,
-                }
-            ),
-            encoding="utf-8",
-        )
-        environment = _environment(function, task_root, stream_name) | {"TMPDIR": str(scratch / "tmp")}
-        process = SupervisedProcess(
-            [sys.executable, _RUNTIME, invocation, answer],
-            cwd=task_root,
-            env=environment,
-            log_path=log_file,
-            on_line=log,
-            grace_period=0.0,  # Lambda gives none either
-        )
-        try:
-            process.wait(timeout)
-        except TimeoutError:
-            process.stop()
-            message = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
-            log(message)
-            return {"error": {"errorType": "Sandbox.Timedout", "errorMessage": message}}
-        if not answer.exists():
-            message = (
-                f"RequestId: {request_id} Error: Runtime exited with error: exit status {process.returncode}"
-            )
-            log(message)
-            return {"error": {"errorType": "Runtime.ExitError", "errorMessage": message}}
-        result: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        return result
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        answer: dict[str, Any] = json.loads(environment.invoke(json.dumps(invocation), request_id, timeout))
+    except TimeoutError:
+        kind, fault = "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds"
+    except RuntimeExitError as error:
+        kind, fault = "Runtime.ExitError", f"Runtime exited with error: {error}"
+    else:
+        return answer
+    message = f"RequestId: {request_id} Error: {fault}"
+    environment.log(message)
+    return {"error": {"errorType": kind, "errorMessage": message}}
 
 
-def _environment(function: LambdaFunction, task_root: Path, stream_name: str) -> dict[str, str]:
+def _runtime(function: LambdaFunction, program: tuple[str, ...]) -> Runtime:
+    task_root = _unpack(function.function_name, function.code_sha_256, function.code_bytes)
+    return Runtime(
+        function,
+        program,
+        code=(task_root, *_layers(function)),
+        variables=_variables(function, task_root),
+        log_group=function.logs_group_name,
+        log_path=settings().logs_directory / "lambda" / f"{path_part(function.function_name)}.log",
+    )
+
+
+def _variables(function: LambdaFunction, task_root: Path) -> dict[str, str]:
     credentials = role_credentials(
         function.role, service="lambda.amazonaws.com", session_name=function.function_name
     )
     return (
         host_environment()
+        | runtime_variables()
         | without_leads_elsewhere(
             {name: str(value) for name, value in (function.environment_vars or {}).items()}
         )
@@ -200,16 +164,18 @@ def _environment(function: LambdaFunction, task_root: Path, stream_name: str) ->
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_LOG_GROUP_NAME": str(function.logs_group_name),
-            "AWS_LAMBDA_LOG_STREAM_NAME": stream_name,
             "LAMBDA_TASK_ROOT": str(task_root),
         }
     )
 
 
-def _layer_path(function: LambdaFunction, arn: str) -> Path:
-    layer: Any = get_backend(function.account_id, function.region).layers_versions_by_arn(arn)
-    # No function is called so.
-    return _unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) / "python"
+def _layers(function: LambdaFunction) -> list[Path]:
+    backend = get_backend(function.account_id, function.region)
+    layers: list[Any] = [backend.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
+    # No function is called as a layer is.
+    return [
+        _unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) / "python" for layer in layers
+    ]
 
 
 def _unpack(name: str, code_sha_256: str, archive: bytes) -> Path:

@@ -1,15 +1,19 @@
-"""Run one invocation of a Python Lambda function, as the Lambda runtime does.
+"""Run invocations of a Python Lambda function one after another, as the Lambda runtime does.
 
-Run as a file, `python lambda_runtime.py INVOCATION ANSWER`: it reads the invocation (JSON with `handler`,
-`path`, `event` and `context`) and writes the answer: `{"result": …}` or `{"error": {"errorMessage",
-"errorType", "stackTrace"}}`. It needs only the standard library, as it runs with the function's own path.
+Run as a file, `python lambda_runtime.py FOLDER`: for each byte that comes through the pipe `requests` in the
+folder it reads `invocation.json` there (`handler`, `path`, `event` and `context`), writes `answer.json`,
+`{"result": …}` or `{"error": {"errorMessage", "errorType", "stackTrace"}}`, and sends a byte through the pipe
+`answers`. It needs only the standard library, as it runs with the function's own path.
 """
 
+import contextlib
 import importlib
 import json
+import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +39,26 @@ def _failure(error_type: str, message: str, stack_trace: list[str]) -> dict[str,
     return {"error": {"errorMessage": message, "errorType": error_type, "stackTrace": stack_trace}}
 
 
-def run(invocation: dict[str, Any]) -> dict[str, Any]:
-    """Import the handler, call it, and return the answer."""
-    sys.path[:0] = invocation["path"]
+def load(invocation: dict[str, Any]) -> tuple[Callable[..., Any] | None, dict[str, Any]]:
+    """Import the handler; return it, or None and the answer that says why there is none."""
+    sys.path[:0] = [folder for folder in invocation["path"] if folder not in sys.path]
     module_name, _, function_name = invocation["handler"].rpartition(".")
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
         message = f"Unable to import module '{module_name}': {error}"
-        return _failure("Runtime.ImportModuleError", message, [])
+        return None, _failure("Runtime.ImportModuleError", message, [])
     except Exception as error:
-        return _failure(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)[1:])
+        return None, _failure(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)[1:])
     handler = getattr(module, function_name, None)
     if handler is None:
         message = f"Handler '{function_name}' missing on module '{module_name}'"
-        return _failure("Runtime.HandlerNotFound", message, [])
+        return None, _failure("Runtime.HandlerNotFound", message, [])
+    return handler, {}
+
+
+def run(handler: Callable[..., Any], invocation: dict[str, Any]) -> dict[str, Any]:
+    """Call the handler, and return the answer."""
     try:
         result = handler(invocation["event"], LambdaContext(**invocation["context"]))
     except Exception as error:
@@ -61,13 +70,36 @@ def run(invocation: dict[str, Any]) -> dict[str, Any]:
         return _failure("Runtime.MarshalError", f"Unable to marshal response: {error}", [])
 
 
+def _say(line: str) -> None:
+    """Write a line of the runtime after all that the function wrote, whatever it made of `sys.stdout`."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os.write(1, f"{line}\n".encode())
+
+
 def main() -> None:
-    """Run the invocation of the command line."""
-    invocation_file, answer_file = map(Path, sys.argv[1:3])
+    """Run the invocations that come to the folder of the command line."""
+    folder = Path(sys.argv[1])
     # This file's folder is no part of the function's path.
     sys.path.pop(0)
-    answer = run(json.loads(invocation_file.read_text(encoding="utf-8")))
-    answer_file.write_text(json.dumps(answer), encoding="utf-8")
+    handler = None
+    with (
+        (folder / "requests").open("rb", buffering=0) as requests,
+        (folder / "answers").open("wb", buffering=0) as answers,
+    ):
+        while requests.read(1):
+            invocation = json.loads((folder / "invocation.json").read_text(encoding="utf-8"))
+            request_id = invocation["context"]["aws_request_id"]
+            _say(f"START RequestId: {request_id} Version: $LATEST")
+            answer: dict[str, Any] = {}
+            if handler is None:
+                handler, answer = load(invocation)
+            if handler is not None:
+                answer = run(handler, invocation)
+            _say(f"END RequestId: {request_id}")
+            (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+            answers.write(b"\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import moto.sagemaker.urls
 from botocore.validate import ParamValidator
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import get_service_model
+from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
@@ -21,12 +22,15 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import (
     ValidationError,
     sagemaker_arn,
 )
+from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 from cdk_sagemaker_pytorch.local.serving.endpoints import Deployment, Endpoint
+from cdk_sagemaker_pytorch.local.training.attempts import Interruption
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
 
-from .names import name_problems
+from .constraints import constraint_problems
+from .quotas import check_quotas, job_instances, variant_instances
 
 _PAGE_SIZE = 100
 
@@ -34,6 +38,20 @@ _PAGE_SIZE = 100
 def install() -> None:
     """Let moto's SageMaker answer with this module."""
     replace(moto.sagemaker.urls, "url_paths", {"{0}/$": LocalSageMakerResponse.dispatch})
+
+
+def interrupt_training_job(name: str, interruption: Interruption) -> None:
+    """Take the spot instances of a training job away.
+
+    Raises
+    ------
+    ValidationError
+        If there is no such job, or it cannot be interrupted now.
+    """
+    job = sagemaker_backends[settings().account][settings().region].training_jobs.get(name)
+    if job is None:
+        raise ValidationError(f"There is no training job {name}.")
+    cast("TrainingJob", job).interrupt(interruption)
 
 
 class LocalSageMakerResponse(SageMakerResponse):
@@ -50,6 +68,15 @@ class LocalSageMakerResponse(SageMakerResponse):
             )
         _check_role(request["RoleArn"])
         job = TrainingJob(request)
+        is_spot = _is_spot(request)
+        same = [
+            other.request for other in _running(self._training_jobs) if _is_spot(other.request) == is_spot
+        ]
+        check_quotas(
+            "spot training job" if is_spot else "training job",
+            job_instances(request["ResourceConfig"]),
+            [job_instances(other["ResourceConfig"]) for other in same],
+        )
         self._training_jobs[name] = job
         job.start()
         return ActionResult({"TrainingJobArn": job.arn})
@@ -81,6 +108,14 @@ class LocalSageMakerResponse(SageMakerResponse):
             )
         _check_role(request["RoleArn"])
         job = ProcessingJob(request)
+        check_quotas(
+            "processing job",
+            job_instances(request["ProcessingResources"]["ClusterConfig"]),
+            [
+                job_instances(other.request["ProcessingResources"]["ClusterConfig"])
+                for other in _running(self._processing_jobs)
+            ],
+        )
         self._processing_jobs[name] = job
         job.start()
         return ActionResult({"ProcessingJobArn": job.arn})
@@ -158,14 +193,30 @@ class LocalSageMakerResponse(SageMakerResponse):
         if name in self._endpoints:
             raise ValidationError(f'Cannot create already existing endpoint "{self._endpoints[name].arn}".')
         deployment = Deployment(name, self._endpoint_config(), self._find_model)
+        self._check_endpoint_quotas(deployment.config)
         endpoint = self._endpoints[name] = Endpoint(name, request.get("Tags") or [])
         endpoint.create(deployment)
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def update_endpoint(self) -> ActionResult:
         """Answer UpdateEndpoint."""
+        endpoint, request = self._endpoint(), self._request()
+        retains = request.get("RetainAllVariantProperties", False)
+        self._check_endpoint_quotas(self._endpoint_config())
+        excluded = {
+            item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
+        }
+        endpoint.update(
+            Deployment(endpoint.name, self._endpoint_config(), self._find_model),
+            retain_weights=retains and "DesiredWeight" not in excluded,
+            retain_counts=retains and "DesiredInstanceCount" not in excluded,
+        )
+        return ActionResult({"EndpointArn": endpoint.arn})
+
+    def update_endpoint_weights_and_capacities(self) -> ActionResult:
+        """Answer UpdateEndpointWeightsAndCapacities."""
         endpoint = self._endpoint()
-        endpoint.update(Deployment(endpoint.name, self._endpoint_config(), self._find_model))
+        endpoint.change(self._request()["DesiredWeightsAndCapacities"])
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def describe_endpoint(self) -> ActionResult:
@@ -232,9 +283,17 @@ class LocalSageMakerResponse(SageMakerResponse):
         report = ParamValidator().validate(request, operation.input_shape)
         if report.has_errors():
             raise ValidationError(report.generate_report())
-        if problems := list(name_problems(operation.input_shape, request)):
-            raise ValidationError("; ".join(problems))
+        if problems := list(constraint_problems(operation.input_shape, request)):
+            count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
+            raise ValidationError(count + "; ".join(problems))
         return request
+
+    def _check_endpoint_quotas(self, config: Record) -> None:
+        check_quotas(
+            "endpoint",
+            variant_instances(config.request["ProductionVariants"]),
+            [endpoint.instances() for endpoint in list(self._endpoints.values())],
+        )
 
     def _training_job(self) -> TrainingJob:
         name = self._get_param("TrainingJobName")
@@ -321,6 +380,14 @@ def _summaries(records: Iterable[Record], kind: str) -> list[dict[str, Any]]:
         {f"{kind}Name": record.name, f"{kind}Arn": record.arn, "CreationTime": record.creation_time}
         for record in list(records)
     ]
+
+
+def _is_spot(request: dict[str, Any]) -> bool:
+    return bool(request.get("EnableManagedSpotTraining"))
+
+
+def _running(jobs: dict[str, Any]) -> list[Any]:
+    return [job for job in list(jobs.values()) if job.status in ("InProgress", "Stopping")]
 
 
 def _check_role(role_arn: str) -> None:

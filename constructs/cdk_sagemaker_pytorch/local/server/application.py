@@ -5,6 +5,7 @@ user's keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for arguments are op
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -122,6 +123,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--region", required=True)
     parser.add_argument("--account", required=True)
     parser.add_argument("--no-iam", action="store_true")
+    parser.add_argument("--wait-factor", type=float, required=True)
+    parser.add_argument("--quotas", type=json.loads, required=True)
     arguments = parser.parse_args(argv)
     try:
         claim(arguments.directory)
@@ -137,6 +140,8 @@ def main(argv: list[str] | None = None) -> None:
             directory=arguments.directory,
             enforce_iam=not arguments.no_iam,
             user=user,
+            wait_factor=arguments.wait_factor,
+            quotas=arguments.quotas,
         )
     )
     logging.basicConfig(

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cdk_sagemaker_pytorch.local.base.fault_registry import CallFault, EndpointFault, registry
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
 from cdk_sagemaker_pytorch.local.iam.access import signing_service
+from cdk_sagemaker_pytorch.local.sagemaker.api import interrupt_training_job
+from cdk_sagemaker_pytorch.local.training.attempts import Interruption
 
 from .error_answers import StartResponse, answer_error
 from .operations import operation_of
@@ -46,12 +49,15 @@ def call_with_faults(
 def answer_control(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Answer `LocalAws.faults`: order faults, forget them, or tell what has not happened yet.
 
+    And `LocalAws.interrupt`, which happens at once, or is refused with status 400 and the reason.
+
     Parameters
     ----------
     environ, start_response
         As WSGI has them; the body is JSON.
     """
     request = json.loads(_read_body(environ))
+    status, answer = "200 OK", b""
     match request["action"]:
         case "add":
             content = request["fault"]
@@ -59,8 +65,13 @@ def answer_control(environ: dict[str, Any], start_response: StartResponse) -> It
             registry.add(kind(**content))
         case "clear":
             registry.clear()
-    body = json.dumps(registry.pending()).encode()
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        case "interrupt":
+            try:
+                interrupt_training_job(request["training_job"], Interruption(**request["interruption"]))
+            except ValidationError as error:
+                status, answer = "400 Bad Request", str(error.message).encode()
+    body = answer or json.dumps(registry.pending()).encode()
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from cdk_sagemaker_pytorch.local.base.processes import (
     free_port,
     host_environment,
 )
+from cdk_sagemaker_pytorch.local.base.quota_names import quota_problems
 from cdk_sagemaker_pytorch.local.base.server_state import (
     FAULTS_PATH,
     HEALTH_PATH,
@@ -85,6 +87,14 @@ class LocalAws:
     enforce_iam
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
         of their roles. Defaults to True. Calls without a known key are refused in any case.
+    wait_factor
+        What the seconds of Wait states are multiplied with, from 0 to 1: with 0.1, a wait of ten seconds
+        takes one. Waits for a timestamp, time limits, retries and times that are told stay as they are.
+        Defaults to 1.
+    quotas
+        Instances of SageMaker that may run at once, by Service Quotas' names, for example
+        `{"ml.g5.xlarge for endpoint usage": 1, "ml.m5.large for spot training job usage": 2}`. What exceeds
+        one is refused with ResourceLimitExceeded. What is not named is not limited.
     cdk_executable
         Path of the CDK CLI. Defaults to the one beside this Python, else `npx` fetches it.
     on_warning
@@ -106,16 +116,24 @@ class LocalAws:
         region: str = "us-east-1",
         account: str = "123456789012",
         enforce_iam: bool = True,
+        wait_factor: float = 1.0,
+        quotas: Mapping[str, int] | None = None,
         cdk_executable: str | os.PathLike[str] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
         if len(account) != 12 or not account.isdigit():
             raise ValueError(f"account must have 12 digits, got {account!r}")
+        if not 0 <= wait_factor <= 1:
+            raise ValueError(f"wait_factor must be between 0 and 1, got {wait_factor!r}")
+        if problems := quota_problems(quotas or {}):
+            raise ValueError("; ".join(problems))
         self.region = region
         self.account = account
         self._given_directory = None if directory is None else Path(directory).absolute()
         self._given_port = port
         self._enforce_iam = enforce_iam
+        self._wait_factor = wait_factor
+        self._quotas = dict(quotas or {})
         self._cdk_executable = cdk_executable
         self._on_warning = on_warning
         self._process: SupervisedProcess | None = None
@@ -173,7 +191,38 @@ class LocalAws:
     def faults(self) -> Faults:
         """What is to go wrong, on order: throttled calls, lost answers, endpoints that fail."""
         self.session()  # started?
-        return Faults(self._send_faults)
+        return Faults(self._send_control)
+
+    def interrupt(
+        self, training_job_name: str, *, grace_seconds: float = 10.0, capacity_after_seconds: float = 0.0
+    ) -> None:
+        """Take the spot instances of a training job away, as AWS does when it needs them itself.
+
+        The script gets SIGTERM on each host and, after the grace period, SIGKILL. The job is Interrupted
+        until there are instances again; then it starts in new containers, with the checkpoints from S3.
+
+        Parameters
+        ----------
+        training_job_name
+            A job with EnableManagedSpotTraining whose secondary status is Training.
+        grace_seconds
+            Between the two signals. Defaults to 10; AWS gives up to two minutes.
+        capacity_after_seconds
+            How long it takes until there are instances again. Defaults to 0. If that is later than
+            MaxWaitTimeInSeconds, the job ends there.
+
+        Raises
+        ------
+        LocalAwsError
+            If there is no such job, or it has no spot instances, or it does not train at the moment.
+        """
+        interruption = {"grace_seconds": grace_seconds, "capacity_after_seconds": capacity_after_seconds}
+        request = {
+            "action": "interrupt",
+            "training_job": training_job_name,
+            "interruption": interruption,
+        }
+        self._send_control(json.dumps(request).encode())
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -195,6 +244,7 @@ class LocalAws:
         log = self.logs_directory / "server.log"
         arguments = ["--port", str(self._port), "--directory", str(self._directory)]
         arguments += ["--region", self.region, "--account", self.account]
+        arguments += ["--wait-factor", str(self._wait_factor), "--quotas", json.dumps(self._quotas)]
         if not self._enforce_iam:
             arguments.append("--no-iam")
         self._process = SupervisedProcess(
@@ -316,7 +366,7 @@ class LocalAws:
             and "ResourceStatusReason" in event
         ]
 
-    def _send_faults(self, body: bytes) -> bytes:
+    def _send_control(self, body: bytes) -> bytes:
         request = AWSRequest("POST", f"{self.endpoint_url}{FAULTS_PATH}", data=body)
         SigV4Auth(self.session().get_credentials(), "local", self.region).add_auth(request)
         with _connection(self._port) as connection:
@@ -324,7 +374,7 @@ class LocalAws:
             answer = connection.getresponse()
             content = answer.read()
         if answer.status != 200:
-            raise LocalAwsError(f"the local AWS does not take this fault: {content.decode()}")
+            raise LocalAwsError(f"the local AWS does not do this: {content.decode()}")
         return content
 
     def _heard(self, line: str) -> None:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import Record, Validatio
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 
+from .container_watch import ContainerWatch
 from .model_server import ModelLoadError, ModelServer
 
 _CONTAINER_MODEL_DIR = "/opt/ml/model"
@@ -46,9 +47,21 @@ class ServedVariant:
 
     variant: dict[str, Any]
     image: str
-    server: ModelServer
+    container: ContainerWatch
     log: LogStream
     started: dt.datetime
+    weight: float
+    instance_count: int
+
+    @property
+    def name(self) -> str:
+        """Name of the variant."""
+        return str(self.variant["VariantName"])
+
+    @property
+    def server(self) -> ModelServer:
+        """The server that answers now."""
+        return self.container.server
 
 
 class Deployment:
@@ -93,7 +106,7 @@ class Deployment:
     def stop(self) -> None:
         """Stop the model servers and remove their folders."""
         for served in self.variants:
-            served.server.stop()
+            served.container.stop()
             served.log.close()
         self.variants = []
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -107,12 +120,43 @@ class Deployment:
             If there is none of that name.
         """
         if variant_name is None:
-            weights = [served.variant.get("InitialVariantWeight", 1.0) for served in self.variants]
+            weights = [served.weight for served in self.variants]
             return random.choices(self.variants, weights if any(weights) else None)[0]  # noqa: S311
+        return self._variant(variant_name)
+
+    def change(self, desired: Sequence[Mapping[str, Any]]) -> None:
+        """Change weights and instance counts of variants, all or none.
+
+        Parameters
+        ----------
+        desired
+            DesiredWeightsAndCapacities of the API.
+
+        Raises
+        ------
+        ValidationError
+            If there is no such variant.
+        """
+        variants = [self._variant(item["VariantName"]) for item in desired]
+        for served, item in zip(variants, desired, strict=True):
+            served.weight = item.get("DesiredWeight", served.weight)
+            served.instance_count = item.get("DesiredInstanceCount", served.instance_count)
+
+    def retain(self, before: "Deployment", *, weights: bool, counts: bool) -> None:
+        """Take over what was changed of variants of the same names."""
+        known = {served.name: served for served in before.variants}
         for served in self.variants:
-            if served.variant["VariantName"] == variant_name:
+            if served.name in known:
+                if weights:
+                    served.weight = known[served.name].weight
+                if counts:
+                    served.instance_count = known[served.name].instance_count
+
+    def _variant(self, name: str) -> ServedVariant:
+        for served in self.variants:
+            if served.name == name:
                 return served
-        raise ValidationError(f"Variant {variant_name} not found in endpoint {self._endpoint_name}")
+        raise ValidationError(f"Variant {name} not found in endpoint {self._endpoint_name}")
 
     def describe_variants(self) -> list[dict[str, Any]]:
         """Return ProductionVariants as DescribeEndpoint gives them."""
@@ -126,10 +170,10 @@ class Deployment:
                         "ResolutionTime": served.started,
                     }
                 ],
-                "CurrentWeight": served.variant.get("InitialVariantWeight", 1.0),
-                "DesiredWeight": served.variant.get("InitialVariantWeight", 1.0),
-                "CurrentInstanceCount": served.variant.get("InitialInstanceCount", 1),
-                "DesiredInstanceCount": served.variant.get("InitialInstanceCount", 1),
+                "CurrentWeight": served.weight,
+                "DesiredWeight": served.weight,
+                "CurrentInstanceCount": served.instance_count,
+                "DesiredInstanceCount": served.instance_count,
             }
             for served in self.variants
         ]
@@ -152,15 +196,19 @@ class Deployment:
             f"/aws/sagemaker/Endpoints/{self._endpoint_name}",
             f"{name}/{self.config.name}-{folder.parent.name}",
         )
-        server = ModelServer(
-            described.model_server if described.model_server in ("ray", "torchserve") else "asgi",
-            folder / "model",
-            environment=environment,
-            log_path=log_file,
-            startup_timeout=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", 300),
-            on_line=log.write,
-            token=secrets.token_urlsafe(32),
-        )
+
+        def make_server() -> ModelServer:
+            return ModelServer(
+                described.model_server if described.model_server in ("ray", "torchserve") else "asgi",
+                folder / "model",
+                environment=environment,
+                log_path=log_file,
+                startup_timeout=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", 300),
+                on_line=log.write,
+                token=secrets.token_urlsafe(32),
+            )
+
+        server = make_server()
         try:
             server.start()
         except ModelLoadError as error:
@@ -172,7 +220,15 @@ class Deployment:
         if server.server_note:
             log.write(server.server_note)
             _logger.warning("endpoint %s: %s", self._endpoint_name, server.server_note)
-        return ServedVariant(variant, image, server, log, _now())
+        return ServedVariant(
+            variant,
+            image,
+            ContainerWatch(server, make_server, log.write),
+            log,
+            _now(),
+            weight=variant.get("InitialVariantWeight", 1.0),
+            instance_count=variant.get("InitialInstanceCount", 1),
+        )
 
     def _prepare(self, model: dict[str, Any], container: dict[str, Any], folder: Path) -> dict[str, str]:
         """Lay out the model folder; return the variables of the container."""
@@ -270,8 +326,38 @@ class Endpoint:
         self._pending = _Pending(deployment.config, self.creation_time)
         self._deploy_in_background(deployment)
 
-    def update(self, deployment: Deployment) -> None:
+    def change(self, desired: Sequence[Mapping[str, Any]]) -> None:
+        """Change weights and instance counts of the variants in service; see `Deployment.change`.
+
+        Raises
+        ------
+        ValidationError
+            If the endpoint is changing or failed, or has no such variant.
+        """
+        with self._lock:
+            if self.status != "InService" or self._deployment is None:
+                raise ValidationError(f'Cannot update endpoint "{self.arn}" while it is {self.status}.')
+            self._deployment.change(desired)
+            self._set_status("Updating")
+
+        def settle() -> None:
+            with self._lock:
+                self._set_status("InService")
+
+        threading.Thread(target=settle, name=f"endpoint-{self.name}", daemon=True).start()
+
+    def update(
+        self, deployment: Deployment, *, retain_weights: bool = False, retain_counts: bool = False
+    ) -> None:
         """Begin to replace the version in service; it stays when the new one does not start.
+
+        Parameters
+        ----------
+        deployment
+            The new version.
+        retain_weights, retain_counts
+            Whether variants of the same names keep the weights and instance counts that they have now.
+            Default to those of the new version.
 
         Raises
         ------
@@ -283,7 +369,7 @@ class Endpoint:
                 raise ValidationError(f'Cannot update endpoint "{self.arn}" while it is {self.status}.')
             self._set_status("Updating")
             self._pending = _Pending(deployment.config, self.last_modified_time)
-        self._deploy_in_background(deployment)
+        self._deploy_in_background(deployment, weights=retain_weights, counts=retain_counts)
 
     def delete(self, on_deleted: Callable[[], object]) -> None:
         """Take the endpoint out of service at once, and begin to stop its model servers.
@@ -328,6 +414,24 @@ class Endpoint:
             )
         return deployment.choose(variant_name)
 
+    def instances(self) -> dict[str, int]:
+        """Return how many instances it has now, by type; those that are on their way count."""
+        total: dict[str, int] = {}
+        variants = [(item.variant, item.instance_count) for item in self._variants_in_service()]
+        if pending := self._pending:
+            variants += [
+                (item, item.get("InitialInstanceCount", 1))
+                for item in pending.config.request["ProductionVariants"]
+            ]
+        for variant, count in variants:
+            if kind := variant.get("InstanceType"):
+                total[kind] = total.get(kind, 0) + count
+        return total
+
+    def _variants_in_service(self) -> list[ServedVariant]:
+        deployment = self._deployment
+        return deployment.variants if deployment is not None else []
+
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeEndpoint."""
         description = {
@@ -348,12 +452,16 @@ class Endpoint:
         names = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
         return {name: value for name, value in self.describe().items() if name in names}
 
-    def _deploy_in_background(self, deployment: Deployment) -> None:
+    def _deploy_in_background(self, deployment: Deployment, **retained: bool) -> None:
         threading.Thread(
-            target=self._deploy, args=(deployment,), name=f"endpoint-{self.name}", daemon=True
+            target=self._deploy,
+            args=(deployment,),
+            kwargs=retained,
+            name=f"endpoint-{self.name}",
+            daemon=True,
         ).start()
 
-    def _deploy(self, deployment: Deployment) -> None:
+    def _deploy(self, deployment: Deployment, *, weights: bool = False, counts: bool = False) -> None:
         delay, fault = registry.take_endpoint(self.name)
         time.sleep(delay)
         reason = fault.reason if fault is not None else None
@@ -371,6 +479,8 @@ class Endpoint:
             if fault is not None and fault.status == "Failed":
                 superseded, self._deployment = self._deployment, None
             elif reason is None:
+                if self._deployment is not None:
+                    deployment.retain(self._deployment, weights=weights, counts=counts)
                 superseded, self._deployment = self._deployment, deployment
                 self.config_name = deployment.config.name
             self._pending = None

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable
@@ -15,9 +16,29 @@ from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import AccessDeniedError, authorize, caller_of
 from cdk_sagemaker_pytorch.local.iam.requests import ApiCall
 
+from .endpoint_metrics import record_invocation
+
 _PATH = re.compile(r"/endpoints/([^/]+)/invocations")
-_TIMEOUT_SECONDS = 300
+# Of real-time endpoints, see "Amazon SageMaker AI endpoints and quotas".
+_MAX_BODY_BYTES = 25 * 1024 * 1024
+_TIMEOUT_SECONDS = 60.0
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container {}. Review the latency metrics"
+    " for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
 _ANSWER_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
+# The adapter of AWS's Ray Serve container passes nothing else back.
+_RAY_ANSWER_HEADERS = ("content-type",)
+_DEFAULT_ACCEPT = "application/json"
+# Headers that only endpoints of other kinds take.
+_FOREIGN_TARGETS = {
+    "HTTP_X_AMZN_SAGEMAKER_TARGET_MODEL": ("TargetModel", "multi-model endpoints"),
+    "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME": (
+        "TargetContainerHostname",
+        "multi-container endpoints",
+    ),
+    "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT": ("InferenceComponentName", "inference components"),
+}
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -45,36 +66,51 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
         endpoint: Any = sagemaker_backends[settings().account][settings().region].endpoints.get(name)
         if endpoint is None:
             raise ValidationError(f"Endpoint {name} of account {settings().account} not found.")
+        for header, (parameter, kind) in _FOREIGN_TARGETS.items():
+            if header in environ:
+                raise ValidationError(f"{parameter} is for {kind}; {name} is no such endpoint.")
         served = endpoint.served_variant(environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))
     except AccessDeniedError as error:
         return _error(start_response, 403, "AccessDeniedException", {"Message": str(error)})
     except ValidationError as error:
         return _error(start_response, 400, "ValidationError", {"Message": error.message})
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > _MAX_BODY_BYTES:
+        message = f"HTTP content length exceeded {_MAX_BODY_BYTES} bytes."
+        return _error(start_response, 413, "RequestEntityTooLarge", {"Message": message})
+    body = environ["wsgi.input"].read(length)
+    is_ray = served.server.kind == "ray"
+    began = time.monotonic()
     try:
         status, headers, answer = _forward(
-            served.server.url_invocations, body, _request_headers(environ) | served.server.headers
+            served.server.url_invocations,
+            body,
+            _request_headers(environ, is_ray=is_ray) | served.server.headers,
         )
+    except TimeoutError:
+        status, headers, answer = 0, {}, _TIMED_OUT.format(served.variant["VariantName"]).encode()
     except (OSError, http.client.HTTPException) as error:
-        # The container is gone or does not answer in time.
+        # The container is gone.
         status, headers, answer = 500, {}, f"no answer from the container: {error}".encode()
-    if status >= 400:
+    record_invocation(name, served.variant["VariantName"], status, time.monotonic() - began)
+    if status == 0 or status >= 400:
         text = answer.decode("utf-8", "replace")
         return _error(
             start_response,
             424,
             "ModelError",
             {
-                "Message": f"Received {'client' if status < 500 else 'server'} error ({status}) from "
+                "Message": f"Received {'client' if 400 <= status < 500 else 'server'} error ({status}) from "
                 f'{served.variant["VariantName"]} with message "{text}". See {served.server.log_path}',
                 "OriginalStatusCode": status,
                 "OriginalMessage": text,
                 "LogStreamArn": served.log.arn,
             },
         )
+    passed_back = _RAY_ANSWER_HEADERS if is_ray else _ANSWER_HEADERS
     start_response(
         f"{status} {http.client.responses.get(status, '')}",
-        [(header, value) for header, value in headers.items() if header.lower() in _ANSWER_HEADERS]
+        [(header, value) for header, value in headers.items() if header.lower() in passed_back]
         + [
             ("x-amzn-invoked-production-variant", served.variant["VariantName"]),
             ("x-amzn-requestid", str(uuid.uuid4())),
@@ -95,9 +131,9 @@ def _forward(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[
         connection.close()
 
 
-def _request_headers(environ: dict[str, Any]) -> dict[str, str]:
+def _request_headers(environ: dict[str, Any], *, is_ray: bool) -> dict[str, str]:
     headers = {"Content-Type": environ.get("CONTENT_TYPE") or "application/json"}
-    if accept := environ.get("HTTP_ACCEPT"):
+    if accept := environ.get("HTTP_ACCEPT") or (_DEFAULT_ACCEPT if is_ray else None):
         headers["Accept"] = accept
     for name, value in environ.items():
         if name.startswith("HTTP_X_AMZN_SAGEMAKER_"):

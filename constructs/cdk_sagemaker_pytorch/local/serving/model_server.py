@@ -20,6 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from cdk_sagemaker_pytorch.local.base.container_view import (
+    CONTAINER_FOLDER,
+    ContainerView,
+    why_no_container_view,
+)
 from cdk_sagemaker_pytorch.local.base.error_message import error_message
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
@@ -28,7 +33,7 @@ from .token_check import TOKEN_HEADER, TOKEN_VARIABLE
 
 ServerKind = Literal["ray", "torchserve", "asgi"]
 
-_CONTAINER_MODEL_DIR = "/opt/ml/model"
+_CONTAINER_MODEL_DIR = f"{CONTAINER_FOLDER}/model"
 _LINES_KEPT_FOR_FAILURE = 400
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
@@ -64,8 +69,9 @@ class ModelServer:
     model_dir
         The unpacked model.tar.gz, with its code in `code/`: /opt/ml/model of the container.
     environment
-        Variables of the container, AWS credentials and endpoint included. Paths that begin with
-        /opt/ml/model are taken to mean `model_dir`. The server sees no other AWS settings.
+        Variables of the container, AWS credentials and endpoint included. The server sees no other AWS
+        settings. It sees `model_dir` as /opt/ml/model; where the system does not allow that, variables that
+        begin with /opt/ml/model are changed to mean `model_dir`.
     log_path
         File that all output of the server goes to.
     startup_timeout
@@ -110,6 +116,8 @@ class ModelServer:
                 f"a plain ASGI host in place of TorchServe: not installed: {', '.join(missing)}"
             )
         self._model_dir = model_dir.resolve()
+        # What the server is told.
+        self._seen_as = Path(_CONTAINER_MODEL_DIR) if why_no_container_view() is None else self._model_dir
         self._environment = environment
         self._startup_timeout = startup_timeout
         self._on_line = on_line
@@ -169,6 +177,12 @@ class ModelServer:
             raise
         return self
 
+    @property
+    def ended(self) -> int | None:
+        """Exit code of a server that ended by itself, None while it runs or was stopped."""
+        with self._lock:
+            return None if self._stopped or self._process is None else self._process.poll()
+
     def ping(self) -> bool:
         """Return whether the server's health check answers 200."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
@@ -193,7 +207,7 @@ class ModelServer:
         requirements = self._model_dir / "code" / "requirements.txt"
         python = overlay_environment(work_dir / "python") if requirements.exists() else Path(sys.executable)
         host = Path(__file__).with_name(f"{self.kind}_host.py")
-        serve = [python, "-P", host, "--model-dir", self._model_dir, "--work-dir", work_dir]
+        serve = [python, "-P", host, "--model-dir", self._seen_as, "--work-dir", work_dir]
         serve += ["--ready-file", ready_file, "--port", self._port]
         serve += ["--internal-ports", *(free_port() for _ in range(_INTERNAL_PORTS))]
         command = [str(argument) for argument in serve]
@@ -202,12 +216,20 @@ class ModelServer:
         install = shlex.join(pip_install_command(python, "-r", str(requirements)))
         return ["/bin/sh", "-c", f"{install} || exit {_INSTALL_FAILED}; exec {shlex.join(command)}"]
 
+    def _in_view(self, command: list[str], work_dir: Path) -> list[str]:
+        """Return the command that starts a command which sees the model as /opt/ml/model."""
+        if self._seen_as == self._model_dir:
+            return command
+        (work_dir / "ml" / "model").mkdir(parents=True)
+        view = ContainerView.make(work_dir / "ml", work_dir / "hosts", {}, {self._seen_as: self._model_dir})
+        return view.command(command, self._seen_as)
+
     def _run(self, command: list[str], work_dir: Path) -> SupervisedProcess:
         with self._lock:
             if self._stopped:
                 raise ModelLoadError("stopped while it was starting")
             self._process = SupervisedProcess(
-                command,
+                self._in_view(command, work_dir),
                 cwd=self._model_dir,
                 env=self._variables(),
                 log_path=self.log_path,
@@ -218,7 +240,7 @@ class ModelServer:
             return self._process
 
     def _variables(self) -> dict[str, str]:
-        model_dir = os.fspath(self._model_dir)
+        model_dir = os.fspath(self._seen_as)
         given = {
             name: model_dir + value.removeprefix(_CONTAINER_MODEL_DIR)
             if value == _CONTAINER_MODEL_DIR or value.startswith(f"{_CONTAINER_MODEL_DIR}/")

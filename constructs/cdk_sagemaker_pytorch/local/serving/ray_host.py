@@ -97,6 +97,7 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         RAY_TMPDIR=str(temporary),
         RAY_COLOR_PREFIX="0",
         RAY_DEDUP_LOGS="0",
+        RAY_worker_niceness="0",  # 15 by default: whatever else this machine does would come first
         AUTOSCALER_METRIC_PORT=str(autoscaler_port),
         DASHBOARD_METRIC_PORT=str(dashboard_port),
         RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT="1",  # a model that does not load does not load later either

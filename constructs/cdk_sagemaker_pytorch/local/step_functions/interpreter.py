@@ -41,7 +41,7 @@ from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 from cdk_sagemaker_pytorch.local.base.server_state import client
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
-from . import executions, machine_deletion, redrive
+from . import executions, machine_deletion, redrive, waits
 from .aws_sdk_task import AwsSdkTask, iso_time
 from .dynamodb_task import DynamoDbTask
 from .execution_task import ExecutionTask
@@ -65,6 +65,7 @@ def install() -> None:
     executions.install()
     machine_deletion.install()
     redrive.install()
+    waits.install()
     replace(StringJSONata, "_eval_body", _eval_jsonata)
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))

@@ -1,7 +1,7 @@
 """What a training container tells the script: configuration files, SM_* variables and command line.
 
-The rules are those of AWS's `sagemaker-training` 5.1.4 and `sagemaker-pytorch-training` 3.0.0;
-tests/conformance runs both side by side.
+The rules are those of AWS's `sagemaker-training` 5.1.2 (with a shell) and 5.1.4 (without), and of
+`sagemaker-pytorch-training` 3.0.0; tests/conformance runs them side by side.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from .folders import HostFolders
@@ -112,6 +113,11 @@ class TrainingEnvironment:
         For example "ml.m5.xlarge".
     input_data_config
         Channel name to its settings in inputdataconfig.json.
+    through_shell
+        Whether a shell reads the script's command line, as with `sagemaker-training` up to 5.1.2. Defaults to
+        no.
+    seen_as
+        What the script sees `folders.base` as. Defaults to that itself.
     region
         AWS region, unless the hyperparameters name one.
     master_address, master_port
@@ -129,6 +135,13 @@ class TrainingEnvironment:
     master_address: str
     master_port: int
     input_data_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    through_shell: bool = False
+    seen_as: Path | None = None
+
+    @cached_property
+    def seen(self) -> HostFolders:
+        """The folders as the script sees them."""
+        return HostFolders(self.seen_as or self.folders.base)
 
     @cached_property
     def decoded(self) -> dict[str, Any]:
@@ -212,7 +225,7 @@ class TrainingEnvironment:
             "SAGEMAKER_JOB_NAME": str(self.decoded.get("sagemaker_job_name") or ""),
             "SAGEMAKER_REGION": str(self.decoded.get("sagemaker_region") or self.region),
             "AWS_REGION": self.region,
-            "SAGEMAKER_BASE_DIR": os.fspath(self.folders.base),
+            "SAGEMAKER_BASE_DIR": os.fspath(self.seen.base),
             "SAGEMAKER_TRAINING_MODULE": _FRAMEWORK_MODULE,
             "MASTER_ADDR": self.master_address,
             "MASTER_PORT": str(self.master_port),
@@ -225,7 +238,7 @@ class TrainingEnvironment:
         }
 
     def command(self, python: str) -> list[str]:
-        """Return the command that runs the entry point in the code folder.
+        """Return the parts of the command that runs the entry point in the code folder.
 
         A `.sh` file, or one that is not Python, runs in a shell; a folder with setup.py runs as a module; a
         script runs by itself or, with `sagemaker_torch_distributed_enabled`, under torchrun.
@@ -243,10 +256,17 @@ class TrainingEnvironment:
             launcher = [python, "-m", "torch.distributed.run", *self._torchrun_options()]
             return [*launcher, self.entry_point, *self.arguments]
         if kind == "command":
-            return ["/bin/sh", "-c", shlex.join([f"./{self.entry_point}", *self.arguments])]
+            line = shlex.join([f"./{self.entry_point}", *self.arguments])
+            return ["/bin/sh", "-c", f'"{line}"' if self.through_shell else line]
         if kind == "package":
             return [python, "-m", self.entry_point.removesuffix(".py"), *self.arguments]
-        return [python, "--", self.entry_point, *self.arguments]
+        return [python, *([] if self.through_shell else ["--"]), self.entry_point, *self.arguments]
+
+    def started_as(self, command: list[str]) -> list[str]:
+        """Return the program and arguments that start a command: itself, or a shell that reads its parts."""
+        if not self.through_shell:
+            return command
+        return ["/bin/sh", "-c", " ".join([shlex.quote(command[0]), *command[1:]])]
 
     def _torchrun_options(self) -> list[str]:
         options = ["--nnodes", str(len(self.hosts)), "--nproc_per_node", str(self.processes_per_host)]
@@ -280,9 +300,7 @@ class TrainingEnvironment:
         resource_config = self.resource_config
         return {
             "additional_framework_parameters": self.framework_parameters,
-            "channel_input_dirs": {
-                name: os.fspath(self.folders.data / name) for name in self.input_data_config
-            },
+            "channel_input_dirs": {name: os.fspath(self.seen.data / name) for name in self.input_data_config},
             "current_host": self.current_host,
             "current_instance_group": INSTANCE_GROUP,
             "current_instance_group_hosts": hosts,
@@ -292,9 +310,9 @@ class TrainingEnvironment:
             "framework_module": _FRAMEWORK_MODULE,
             "hosts": hosts,
             "hyperparameters": self.user_hyperparameters,
-            "input_config_dir": os.fspath(self.folders.config),
+            "input_config_dir": os.fspath(self.seen.config),
             "input_data_config": {name: dict(config) for name, config in self.input_data_config.items()},
-            "input_dir": os.fspath(self.folders.config.parent),
+            "input_dir": os.fspath(self.seen.config.parent),
             "instance_groups": [INSTANCE_GROUP],
             "instance_groups_dict": {INSTANCE_GROUP: resource_config["instance_groups"][0]},
             "is_hetero": False,
@@ -305,16 +323,16 @@ class TrainingEnvironment:
             "job_name": self.job_name,
             "log_level": self.decoded.get("sagemaker_container_log_level", _DEFAULT_LOG_LEVEL),
             "master_hostname": hosts[0],
-            "model_dir": os.fspath(self.folders.model),
-            "module_dir": str(self.decoded.get("sagemaker_submit_directory", os.fspath(self.folders.code))),
+            "model_dir": os.fspath(self.seen.model),
+            "module_dir": str(self.decoded.get("sagemaker_submit_directory", os.fspath(self.seen.code))),
             "module_name": self.entry_point.removesuffix(".py"),
             "network_interface_name": NETWORK_INTERFACE,
             "num_cpus": os.cpu_count(),
             "num_gpus": gpu_count(),
             "num_neurons": 0,
-            "output_data_dir": os.fspath(self.folders.output_data),
-            "output_dir": os.fspath(self.folders.output),
-            "output_intermediate_dir": os.fspath(self.folders.intermediate),
+            "output_data_dir": os.fspath(self.seen.output_data),
+            "output_dir": os.fspath(self.seen.output),
+            "output_intermediate_dir": os.fspath(self.seen.intermediate),
             "resource_config": resource_config,
             "topology": [],
             "user_entry_point": self.entry_point,

@@ -20,6 +20,10 @@ class TrainingError(Exception):
         The command that failed; None when none did.
     host
         Host it failed on; None when it is none in particular.
+    summary
+        The reason in one line. Defaults to none: for an error without a command the text says it itself.
+    is_for_lost_peer
+        Whether it failed because another host did.
     """
 
     def __init__(
@@ -29,6 +33,9 @@ class TrainingError(Exception):
         message: str = "",
         command: str | None = None,
         host: str | None = None,
+        summary: str = "",
+        *,
+        is_for_lost_peer: bool = False,
     ) -> None:
         if command is None:
             text = f"{name}: {message}"
@@ -37,12 +44,22 @@ class TrainingError(Exception):
         super().__init__(text)
         self.exit_code = exit_code
         self.host = host
+        self.is_for_lost_peer = is_for_lost_peer
+        self.summary = summary
 
 
-def failure_reason(failure_file: Path) -> str:
+def failure_reason(failure_file: Path, summary: str = "") -> str:
     """Return FailureReason as DescribeTrainingJob has it: the file's first 1,024 characters.
 
     The exit code in it is the container's, which is 1 whatever the script's was.
+
+    Parameters
+    ----------
+    failure_file
+        What the toolkit, or the script itself, has written.
+    summary
+        The first line, which AWS does not have. Defaults to none.
     """
     text = failure_file.read_text(encoding="utf-8", errors="replace")[:_FAILURE_REASON_LENGTH]
-    return f"AlgorithmError: {text}, exit code: 1"
+    first = f"{summary}\n" if summary else ""
+    return f"AlgorithmError: {first}{text}, exit code: 1"

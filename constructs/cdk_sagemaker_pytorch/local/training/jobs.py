@@ -1,16 +1,16 @@
 """Training jobs of the local AWS: the script really trains, under `training_runner`."""
 
+import contextlib
 import datetime as dt
 import logging
+import posixpath
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sagemaker_pytorch.images.image_description import describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
@@ -22,20 +22,20 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, 
 from cdk_sagemaker_pytorch.local.base.server_state import Credentials, aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
+from .attempts import Attempts, Interruption, is_spot
+from .channels import JobError, download_channel
+from .checkpoints import CheckpointSync
 from .environment import TrainingEnvironment
 from .hyperparameters import decode_hyperparameters
-from .runner import TrainingJobSpec, TrainingResult, TrainingRun
+from .metrics import MetricReader
+from .runner import TrainingRun
+from .spec import DEFAULT_CHECKPOINT_PATH, StopReason, TrainingJobSpec, TrainingResult
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _MAX_FAILURE_REASON = 1024  # of DescribeTrainingJob
 _CHANNELS = "/opt/ml/input/data/"
-_FILE_MODES = ("File", "FastFile")
 
 _logger = logging.getLogger(__name__)
-
-
-class _JobError(Exception):
-    """What SageMaker reports as the reason of a failed job, besides the script's own errors."""
 
 
 class TrainingJob:
@@ -65,9 +65,12 @@ class TrainingJob:
         self._start_time: dt.datetime | None = None
         self._end_time: dt.datetime | None = None
         self._failure_reason: str | None = None
-        self._metrics = _MetricReader(request["AlgorithmSpecification"].get("MetricDefinitions", []))
+        self._metrics = MetricReader(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         self._lock = threading.Lock()
         self._run: TrainingRun | None = None
+        self._attempts = Attempts.of(request)
+        self._interruption: Interruption | None = None
+        self._stopped = threading.Event()
         self._enter("Starting", "Starting the training job")
 
     @property
@@ -93,6 +96,11 @@ class TrainingJob:
     def _output_uri(self) -> str:
         return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
 
+    @property
+    def _through_shell(self) -> bool:
+        image = describe_image(self.request["AlgorithmSpecification"]["TrainingImage"])
+        return image is not None and image.argument_passing == "shell"
+
     def start(self) -> None:
         """Begin to train, in the background."""
         threading.Thread(target=self._train, name=f"training-{self.name}", daemon=True).start()
@@ -105,9 +113,31 @@ class TrainingJob:
                     f"The request was rejected because the training job is in status {self.status}."
                 )
             self.status = "Stopping"
+            self._stopped.set()
             if self._run is not None:
                 self._run.stop()
         self._enter("Stopping", "Stopping the training job")
+
+    def interrupt(self, interruption: Interruption) -> None:
+        """Do what a reclaimed spot instance does: end the script, and begin again in new containers.
+
+        Raises
+        ------
+        ValidationError
+            If the job has no spot instances, or does not train at the moment.
+        """
+        if not is_spot(self.request):
+            raise ValidationError(
+                f"The training job {self.name} cannot be interrupted: EnableManagedSpotTraining is not set."
+            )
+        with self._lock:
+            if self._run is None or self.secondary_status != "Training":
+                raise ValidationError(
+                    f"The training job {self.name} cannot be interrupted: it must be Training, and is"
+                    f" {self.secondary_status}."
+                )
+            self._interruption = interruption
+            self._run.stop("Interrupted", interruption.grace_seconds)
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of DescribeTrainingJob."""
@@ -128,7 +158,7 @@ class TrainingJob:
             "LastModifiedTime": self.last_modified_time,
             "FinalMetricDataList": self._metrics.final() or None,
             "TrainingTimeInSeconds": seconds,
-            "BillableTimeInSeconds": seconds if self._end_time else None,
+            "BillableTimeInSeconds": int(self._attempts.trained_seconds) if self._end_time else None,
         }
         return {name: value for name, value in description.items() if value is not None}
 
@@ -154,7 +184,7 @@ class TrainingJob:
     def _train(self) -> None:
         try:
             self._train_to_the_end()
-        except _JobError as error:
+        except JobError as error:
             self._end("Failed", str(error))
         except Exception as error:
             _logger.exception("training job %s", self.name)
@@ -167,9 +197,36 @@ class TrainingJob:
             self.request["RoleArn"], service="sagemaker.amazonaws.com", session_name="SageMaker"
         )
         s3 = client("s3", credentials)
+        result = self._attempt(s3, credentials)
+        while result.secondary_status == "Interrupted":
+            stopped_for = self._wait_for_capacity()
+            if stopped_for is not None:
+                self._end("Stopped", None, stopped_for)
+                return
+            self._enter("Starting", "Starting the training job on new spot instances")
+            shutil.rmtree(self.directory)
+            result = self._attempt(s3, credentials)
+        self._upload(s3, result)
+        reason = result.failure_reason
+        if reason is not None:
+            place = f"; log: {self.logs_directory}"
+            reason = reason[: _MAX_FAILURE_REASON - len(place)] + place
+        self._end(result.status, reason, result.secondary_status)
+
+    def _wait_for_capacity(self) -> StopReason | None:
+        """Wait until there are spot instances again; return why the job ends instead, or None."""
+        interruption = self._interruption
+        self._enter("Interrupted", "Training job interrupted: its spot instances were reclaimed")
+        left, needed = self._attempts.wait_left, interruption.capacity_after_seconds if interruption else 0.0
+        if self._stopped.wait(needed if left is None else min(needed, left)):
+            return "Stopped"
+        return "MaxWaitTimeExceeded" if left is not None and left <= needed else None
+
+    def _attempt(self, s3: Any, credentials: Credentials) -> TrainingResult:
+        """Train in new containers, to the end or to an interruption."""
         self._enter("Downloading", "Downloading input data")
         channels = {
-            channel["ChannelName"]: self._download_channel(s3, channel)
+            channel["ChannelName"]: download_channel(s3, channel, self.request, self.directory / "data")
             for channel in self.request.get("InputDataConfig") or []
         }
         spec = self._spec(s3, credentials, {name: folders[0] for name, folders in channels.items()})
@@ -187,58 +244,48 @@ class TrainingJob:
             self._metrics.read(line)
 
         run = _ShardedRun(spec, self.directory, channels, on_line=on_line)
+        checkpoints = self._checkpoints(s3, run)
+        if checkpoints is not None:
+            with self._checkpoint_errors():
+                checkpoints.download()
+            checkpoints.start()
+        limit = threading.Timer(self._attempts.wait_left or 0, run.stop, ["MaxWaitTimeExceeded"])
+        limit.daemon = True
+        if self._attempts.wait_left is not None:
+            limit.start()
         with self._lock:
             self._run = run
             if self.status == "Stopping":
                 run.stop()
-        self._start_time = _now()
-        if self.status == "InProgress":
-            self._enter("Training", "Training image download completed. Training in progress.")
+            self._start_time = self._start_time or _now()
+            self._attempts.begin()
+            if self.status == "InProgress":
+                self._enter("Training", "Training image download completed. Training in progress.")
         try:
             result = run.run()
         finally:
+            limit.cancel()
+            self._attempts.end()
             for stream in streams.values():
                 stream.close()
-        self._upload(s3, result)
-        reason = result.failure_reason
-        if reason is not None:
-            place = f"; log: {self.logs_directory}"
-            reason = reason[: _MAX_FAILURE_REASON - len(place)] + place
-        self._end(result.status, reason, result.secondary_status)
+        if checkpoints is not None:
+            with self._checkpoint_errors():
+                checkpoints.finish(killed=result.killed)
+        return result
 
-    def _download_channel(self, s3: Any, channel: Mapping[str, Any]) -> list[Path]:
-        """Download one channel; return its folder for each host in order."""
-        name = channel["ChannelName"]
-        mode = channel.get("InputMode") or self.request["AlgorithmSpecification"]["TrainingInputMode"]
-        source = channel["DataSource"].get("S3DataSource")
-        if source is None or source["S3DataType"] != "S3Prefix" or mode not in _FILE_MODES:
-            raise _JobError(
-                f"ClientError: the local AWS reads channels of S3DataType S3Prefix in the modes "
-                f"{' and '.join(_FILE_MODES)}; channel {name} is {mode} with {channel['DataSource']}"
-            )
-        uri = source["S3Uri"]
+    @contextlib.contextmanager
+    def _checkpoint_errors(self) -> Iterator[None]:
         try:
-            keys = s3_transfer.list_keys(s3, uri)
-            if not keys:
-                raise _JobError(
-                    f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in '
-                    f"input data source of channel {name}. Please ensure that the bucket exists in the "
-                    f"selected region ({settings().region}), that objects exist under that S3 prefix, "
-                    f'and that the role "{self.request["RoleArn"]}" has "s3:ListBucket" permissions on it.'
-                )
-            hosts = self.request["ResourceConfig"].get("InstanceCount", 1)
-            folder = self.directory / "data" / path_part(name)
-            if source.get("S3DataDistributionType") != "ShardedByS3Key" or hosts == 1:
-                s3_transfer.download_keys(s3, uri, keys, folder)
-                return [folder] * hosts
-            shards = [folder / f"shard-{host}" for host in range(hosts)]
-            for host, shard in enumerate(shards):
-                s3_transfer.download_keys(s3, uri, keys[host::hosts], shard)
-            return shards
-        except (ClientError, BotoCoreError, ValueError) as error:
-            raise _JobError(
-                f'ClientError: Data download failed: channel {name}, S3 URL "{uri}": {error}'
-            ) from error
+            yield
+        except s3_transfer.TRANSFER_ERRORS as error:
+            uri = self.request["CheckpointConfig"]["S3Uri"]
+            raise JobError(f"ClientError: checkpoints cannot be kept in {uri}: {error}") from error
+
+    def _checkpoints(self, s3: Any, run: TrainingRun) -> CheckpointSync | None:
+        config = self.request.get("CheckpointConfig")
+        if config is None:
+            return None
+        return CheckpointSync(s3, config["S3Uri"], [run.checkpoint_folder(host) for host in run.spec.hosts])
 
     def _spec(self, s3: Any, credentials: Credentials, channels: dict[str, Path]) -> TrainingJobSpec:
         hyperparameters: dict[str, str] = self.request.get("HyperParameters") or {}
@@ -247,8 +294,8 @@ class TrainingJob:
             archive = self._code_in_channel(uri, channels) or s3_transfer.download(
                 s3, uri, self.directory / "sourcedir.tar.gz"
             )
-        except (ClientError, BotoCoreError, ValueError) as error:
-            raise _JobError(
+        except s3_transfer.TRANSFER_ERRORS as error:
+            raise JobError(
                 "ClientError: cannot download the source code that the hyperparameter "
                 f"sagemaker_submit_directory names ({uri!r}): {error}"
             ) from error
@@ -265,12 +312,14 @@ class TrainingJob:
                 environment=without_leads_elsewhere(self.request.get("Environment") or {})
                 | aws_environment(credentials, region=region, endpoint_url=endpoint_url),
                 region=region,
-                max_runtime_seconds=float(
-                    (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
+                through_shell=self._through_shell,
+                max_runtime_seconds=self._attempts.runtime_left,
+                checkpoint_path=Path(
+                    (self.request.get("CheckpointConfig") or {}).get("LocalPath", DEFAULT_CHECKPOINT_PATH)
                 ),
             )
         except ValueError as error:
-            raise _JobError(f"ClientError: {error}") from error
+            raise JobError(f"ClientError: {error}") from error
 
     @staticmethod
     def _code_in_channel(submit_directory: str, channels: Mapping[str, Path]) -> Path | None:
@@ -295,11 +344,11 @@ class TrainingJob:
                     folder = self.directory / "uncompressed" / name
                     unpack_archive(archive, folder)
                     s3_transfer.upload_folder(s3, folder, f"{self._output_uri}/{name}")
-        except (ClientError, BotoCoreError, ValueError) as error:
+        except s3_transfer.TRANSFER_ERRORS as error:
             message = f"ClientError: cannot upload the artifacts to {self._output_uri}: {error}"
             if result.failure_reason is not None:
                 message = f"{result.failure_reason}; {message}"
-            raise _JobError(message) from error
+            raise JobError(message) from error
 
     def _end(self, status: str, reason: str | None, secondary_status: str | None = None) -> None:
         with self._lock:
@@ -342,27 +391,6 @@ class _ShardedRun(TrainingRun):
         return environments
 
 
-class _MetricReader:
-    """Finds metrics in the log with the regular expressions of MetricDefinitions."""
-
-    def __init__(self, definitions: list[dict[str, str]]) -> None:
-        self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
-        self._last: dict[str, dict[str, Any]] = {}
-
-    def read(self, line: str) -> None:
-        for name, pattern in self._patterns:
-            if (match := pattern.search(line)) and match.groups():
-                try:
-                    value = float(match[1])
-                except ValueError:
-                    continue
-                self._last[name] = {"MetricName": name, "Value": value, "Timestamp": _now()}
-
-    def final(self) -> list[dict[str, Any]]:
-        """Return the last value of each metric, as FinalMetricDataList has them."""
-        return list(self._last.values())
-
-
 def _check(request: Mapping[str, Any]) -> None:
     algorithm = request["AlgorithmSpecification"]
     image = algorithm.get("TrainingImage")
@@ -375,6 +403,16 @@ def _check(request: Mapping[str, Any]) -> None:
         described = describe_image(image)
         if described is None or described.scope == "inference":
             problems.append(f"TrainingImage must be one of AWS's PyTorch training images, got {image}")
+    condition = request.get("StoppingCondition") or {}
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if is_spot(request) and (wait is None or wait < condition.get("MaxRuntimeInSeconds", 0)):
+        problems.append(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to"
+            " MaxRuntimeInSeconds"
+        )
+    path = (request.get("CheckpointConfig") or {}).get("LocalPath", "/opt/ml/checkpoints")
+    if path != posixpath.normpath(path) or path in ("/", "/opt", "/opt/ml") or not path.startswith("/"):
+        problems.append(f"LocalPath of CheckpointConfig must be the absolute path of a folder, got {path}")
     for definition in algorithm.get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cdk_sagemaker_pytorch.images.image_description import describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
+from cdk_sagemaker_pytorch.local.base.container_view import (
+    CONTAINER_FOLDER,
+    ContainerView,
+    why_no_container_view,
+)
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.processes import (
@@ -24,8 +27,10 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, 
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 
+from .hard_coded_paths import find_hard_coded_paths
+
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_CONTAINER_ROOT = "/opt/ml/"
+_CONTAINER_ROOT = f"{CONTAINER_FOLDER}/"
 _MAX_REASON = 1024  # of DescribeProcessingJob, for both texts
 _DEFAULT_MAX_RUNTIME_S = 86_400.0
 
@@ -39,8 +44,8 @@ class _JobError(Exception):
 class ProcessingJob:
     """A processing job, from CreateProcessingJob to its end.
 
-    Where the request says `/opt/ml/`, in its entry point, arguments and variables, the process is told the
-    job's folder on this machine.
+    Its process sees the job's folder as `/opt/ml`. Where the system does not allow that, it is told the
+    folder on this machine where the request says `/opt/ml/`: in entry point, arguments and variables.
 
     Parameters
     ----------
@@ -70,8 +75,13 @@ class ProcessingJob:
 
     @property
     def directory(self) -> Path:
-        """Folder of the job on this machine, the container's `/opt/ml`."""
+        """Folder of the job on this machine."""
         return settings().directory / "processing" / path_part(self.name)
+
+    @property
+    def folder(self) -> Path:
+        """The container's `/opt/ml`, on this machine."""
+        return self.directory / "ml"
 
     def start(self) -> None:
         """Begin to run, in the background."""
@@ -130,7 +140,7 @@ class ProcessingJob:
             reason = f"InternalServerError: {error}"
         with self._lock:
             self._end_time = self.last_modified_time = _now()
-            message = self.directory / "output" / "message"
+            message = self.folder / "output" / "message"
             if message.is_file():
                 self._exit_message = message.read_text(errors="replace")[:_MAX_REASON]
             if self.status == "Stopping":
@@ -148,22 +158,15 @@ class ProcessingJob:
         )
         s3 = client("s3", credentials)
         for folder in ("processing", "output"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
         for source in self.request.get("ProcessingInputs") or []:
             self._download(s3, source)
         outputs = (self.request.get("ProcessingOutputConfig") or {}).get("Outputs", [])
         for output in outputs:
             self._local(output["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-        specification = self.request["AppSpecification"]
-        command = [
-            self._text(part)
-            for part in (
-                *specification["ContainerEntrypoint"],
-                *specification.get("ContainerArguments", []),
-            )
-        ]
+        command = self._command()
         given = without_leads_elsewhere(self.request.get("Environment") or {})
-        environment = host_environment() | {name: self._text(value) for name, value in given.items()}
+        environment = host_environment() | {name: self._told(value) for name, value in given.items()}
         environment |= aws_environment(
             credentials, region=settings().region, endpoint_url=settings().endpoint_url
         )
@@ -180,7 +183,7 @@ class ProcessingJob:
                 self._start_time = self.last_modified_time = _now()
                 self._process = SupervisedProcess(
                     command,
-                    cwd=self.directory,
+                    cwd=self.folder,
                     env=environment | {"TMPDIR": str(temporary)},
                     log_path=log_file,
                     on_line=stream.write,
@@ -195,12 +198,39 @@ class ProcessingJob:
             self._upload(s3, output["S3Output"])
         return None if code == 0 else f"AlgorithmError: See job logs for more information, exit code: {code}"
 
-    def _text(self, text: str) -> str:
-        return text.replace(_CONTAINER_ROOT, f"{self.directory}/")
+    def _command(self) -> list[str]:
+        specification = self.request["AppSpecification"]
+        command = [
+            self._told(part)
+            for part in (
+                *specification["ContainerEntrypoint"],
+                *specification.get("ContainerArguments", []),
+            )
+        ]
+        reason = why_no_container_view()
+        if reason is None:
+            view = ContainerView.make(self.folder, self.directory / "hosts", {"algo-1": "127.0.0.1"})
+            return view.command(command)
+        own = f"{self.folder}/"
+        scripts = [Path(part) for part in command if part.startswith(own) and Path(part).is_file()]
+        if places := [place for script in scripts for place in find_hard_coded_paths(script.parent)]:
+            raise _JobError(
+                f"{CONTAINER_FOLDER} is written in {', '.join(places)}, and this system does not let the"
+                f" local AWS give a job a {CONTAINER_FOLDER} of its own ({reason}): hand the folders over as"
+                " arguments or variables of the job, where they are replaced"
+            )
+        return command
+
+    def _told(self, text: str) -> str:
+        """Return a text of the request as the process is told it."""
+        return text if why_no_container_view() is None else self._here(text)
+
+    def _here(self, text: str) -> str:
+        return text.replace(_CONTAINER_ROOT, f"{self.folder}/")
 
     def _local(self, container_path: str) -> Path:
-        path = Path(self._text(container_path)).resolve()
-        if not path.is_relative_to(self.directory.resolve()):
+        path = Path(self._here(container_path)).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
             raise _JobError(f"LocalPath must be below /opt/ml/processing, got {container_path}")
         return path
 
@@ -211,7 +241,7 @@ class ProcessingJob:
             if not keys:
                 raise _JobError(f"no S3 objects found under {place['S3Uri']} of {source['InputName']}")
             s3_transfer.download_keys(s3, place["S3Uri"], keys, self._local(place["LocalPath"]))
-        except (ClientError, BotoCoreError, ValueError) as error:
+        except s3_transfer.TRANSFER_ERRORS as error:
             raise _JobError(
                 f"Data download failed: input {source['InputName']}, S3 URL {place['S3Uri']}: {error}"
             ) from error
@@ -219,7 +249,7 @@ class ProcessingJob:
     def _upload(self, s3: Any, output: Mapping[str, Any]) -> None:
         try:
             s3_transfer.upload_folder(s3, self._local(output["LocalPath"]), output["S3Uri"])
-        except (ClientError, BotoCoreError, ValueError) as error:
+        except s3_transfer.TRANSFER_ERRORS as error:
             raise _JobError(f"cannot upload to {output['S3Uri']}: {error}") from error
 
 

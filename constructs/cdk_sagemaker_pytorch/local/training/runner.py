@@ -1,31 +1,36 @@
 """Run one training job as SageMaker does: a folder laid out as /opt/ml and a process for each host."""
 
 import os
-import re
 import shlex
+import signal
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, pack_folder, unpack_archive
+from cdk_sagemaker_pytorch.local.base.container_view import (
+    CONTAINER_FOLDER,
+    ContainerView,
+    why_no_container_view,
+)
 from cdk_sagemaker_pytorch.local.base.error_message import error_message
-from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
 from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, pip_install_command
 
 from .environment import TrainingEnvironment
 from .failure import TrainingError, failure_reason
+from .failure_summary import ScriptEnd, installer_summary
 from .folders import HostFolders
-from .hyperparameters import decode_hyperparameters
+from .hard_coded_paths import find_hard_coded_paths
+from .host_names import find_host_names
+from .spec import StopReason, TrainingJobSpec, TrainingResult
 
-_ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 _CHANNEL_SETTINGS = {
     "TrainingInputMode": "File",
     "S3DistributionType": "FullyReplicated",
@@ -34,116 +39,9 @@ _CHANNEL_SETTINGS = {
 _LINES_KEPT_FOR_FAILURE = 400
 # The other hosts of a failed job have nothing to save; torchrun would wait long for the lost one.
 _GRACE_SECONDS_AFTER_FAILURE = 1.0
+_SECONDS_FOR_THE_REASON = 5.0
 
 OnHostLine = Callable[[str, str], None]
-
-
-@dataclass(frozen=True)
-class TrainingJobSpec:
-    """What a training job is to do.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    source_archive
-        sourcedir.tar.gz on this machine.
-    entry_point
-        Script to run, relative to the archive's root. Defaults to the hyperparameter `sagemaker_program`.
-    hyperparameters
-        As SageMaker has them: JSON-encoded strings, those of `sagemaker_*` included. The script runs
-        under torchrun with `sagemaker_torch_distributed_enabled` "true".
-    channels
-        Channel name to the local folder with its data; the job sees a link to it.
-    input_data_config
-        Channel name to its settings in inputdataconfig.json. Defaults to mode File, fully replicated.
-    instance_type
-        Defaults to "ml.m5.large". It is only told to the script: the job has this machine's hardware.
-    instance_count
-        Hosts, each a process on this machine. Defaults to 1.
-    environment
-        Variables of the container, AWS credentials and endpoint included. The job sees no other AWS settings.
-    region
-        Defaults to "us-east-1".
-    max_runtime_seconds
-        After that the job is stopped. Defaults to one day.
-
-    Raises
-    ------
-    ValueError
-        Naming everything that is wrong.
-    """
-
-    name: str
-    source_archive: Path
-    entry_point: str | None = None
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    channels: Mapping[str, Path] = field(default_factory=dict)
-    input_data_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    instance_type: str = "ml.m5.large"
-    instance_count: int = 1
-    environment: Mapping[str, str] = field(default_factory=dict)
-    region: str = "us-east-1"
-    max_runtime_seconds: float = 86400.0
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not self.program:
-            problems.append("entry_point or the hyperparameter sagemaker_program must name the script to run")
-        elif not _ENTRY_POINT.fullmatch(self.program) or {".", ".."} & set(self.program.split("/")):
-            problems.append(
-                "entry_point must be a path inside the source archive, "
-                f"made of letters, digits and the characters ._+-/, got {self.program!r}"
-            )
-        if not self.source_archive.is_file():
-            problems.append(f"source_archive not found: {self.source_archive}")
-        problems += [
-            f"a channel's name must be fit for a folder, got {name!r}"
-            for name in self.channels
-            if path_part(name) != name
-        ]
-        problems += [
-            f"channel {name!r} must be a folder, got {folder}"
-            for name, folder in self.channels.items()
-            if not folder.is_dir()
-        ]
-        if self.instance_count < 1:
-            problems.append(f"instance_count must be at least 1, got {self.instance_count}")
-        if self.max_runtime_seconds <= 0:
-            problems.append(f"max_runtime_seconds must be positive, got {self.max_runtime_seconds:g}")
-        if problems:
-            raise ValueError("; ".join(problems))
-
-    @property
-    def program(self) -> str:
-        """The script to run; empty if nothing names it."""
-        named = decode_hyperparameters(self.hyperparameters).get("sagemaker_program")
-        return self.entry_point or str(named or "")
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts, "algo-1" first, sorted as text, as SageMaker gives them."""
-        return tuple(sorted(f"algo-{number}" for number in range(1, self.instance_count + 1)))
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a training job ended."""
-
-    status: Literal["Completed", "Failed", "Stopped"]
-    secondary_status: Literal["Completed", "Failed", "Stopped", "MaxRuntimeExceeded"]
-    failure_reason: str | None
-    """As DescribeTrainingJob gives it; None unless the job failed."""
-    exit_code: int | None
-    """The script's own exit code, -N when signal N ended it; None when it did not start or was stopped."""
-    model_archive: Path | None
-    """model.tar.gz; None for a failed job."""
-    output_archive: Path
-    """output.tar.gz: `data/` and the file success or failure."""
-    log_paths: Mapping[str, Path]
-    """Log file of each host."""
-    seconds: float
-    """Wall-clock time of the whole run."""
 
 
 class TrainingRun:
@@ -174,20 +72,29 @@ class TrainingRun:
         self.job_dir = job_dir.resolve()
         self.log_paths = {host: self.job_dir / "logs" / f"{host}.log" for host in spec.hosts}
         self._folders = {host: HostFolders(self.job_dir / host) for host in spec.hosts}
+        self._why_no_view = why_no_container_view()
         self._on_line = on_line
         self._grace_period = grace_period
         self._last_lines: dict[str, deque[str]] = {
             host: deque(maxlen=_LINES_KEPT_FOR_FAILURE) for host in spec.hosts
         }
+        self._peaks: dict[str, int | None] = {}
         self._lock = threading.Lock()
         self._processes: list[SupervisedProcess] = []
-        self._stopping: Literal["Stopped", "MaxRuntimeExceeded"] | None = None
+        self._stopping: StopReason | None = None
         self._ended = False  # nothing is started any more
+
+    def checkpoint_folder(self, host: str) -> Path:
+        """Return the folder of a host's checkpoints on this machine."""
+        path = self.spec.checkpoint_path
+        if path.is_relative_to(CONTAINER_FOLDER):
+            return self._folders[host].base / path.relative_to(CONTAINER_FOLDER)
+        return self.job_dir / f"{host}-checkpoints"
 
     def run(self) -> TrainingResult:
         """Run the job to its end. What goes wrong in it becomes the result, not an exception."""
         started = time.monotonic()
-        deadline = threading.Timer(self.spec.max_runtime_seconds, self._stop, ["MaxRuntimeExceeded"])
+        deadline = threading.Timer(self.spec.max_runtime_seconds, self.stop, ["MaxRuntimeExceeded"])
         deadline.daemon = True
         deadline.start()
         failure: TrainingError | None = None
@@ -205,26 +112,33 @@ class TrainingRun:
             status, reason, exit_code = "Stopped", None, None
         else:
             status, reason = "Completed" if failure is None else "Failed", self._report(failure)
+        keeps = self._stopping != "Interrupted"  # the instances are gone, with what is on them
         return TrainingResult(
             status=status,
             secondary_status=self._stopping or status,
             failure_reason=reason,
             exit_code=exit_code,
-            model_archive=None if status == "Failed" else self._pack("model"),
-            output_archive=self._pack("output"),
+            model_archive=self._pack("model") if keeps and status != "Failed" else None,
+            output_archive=self._pack("output") if keeps else None,
             log_paths=self.log_paths,
             seconds=time.monotonic() - started,
+            killed=any(process.returncode == -signal.SIGKILL for process in self._processes),
         )
 
-    def stop(self) -> None:
-        """Begin to stop the job, from any thread: `run` then returns a result with status Stopped."""
-        self._stop("Stopped")
+    def stop(self, reason: StopReason = "Stopped", grace_period: float | None = None) -> None:
+        """Begin to stop the job, from any thread: `run` then returns a result with status Stopped.
 
-    def _stop(self, reason: Literal["Stopped", "MaxRuntimeExceeded"]) -> None:
+        Parameters
+        ----------
+        reason
+            The secondary status of the result.
+        grace_period
+            Seconds between SIGTERM and SIGKILL. Defaults to that of the run.
+        """
         with self._lock:
             if self._stopping is None:
                 self._stopping = reason
-        self._end_processes(self._grace_period)
+        self._end_processes(self._grace_period if grace_period is None else grace_period)
 
     def _end_processes(self, grace_period: float) -> None:
         with self._lock:
@@ -240,6 +154,7 @@ class TrainingRun:
         environments = {}
         for host, folders in self._folders.items():
             folders.make()
+            self.checkpoint_folder(host).mkdir(parents=True, exist_ok=True)
             try:
                 unpack_archive(self.spec.source_archive, folders.code)
             except ArchiveError as error:
@@ -261,9 +176,40 @@ class TrainingRun:
                     name: self.spec.input_data_config.get(name, _CHANNEL_SETTINGS)
                     for name in self.spec.channels
                 },
+                through_shell=self.spec.through_shell,
+                seen_as=None if self._why_no_view else CONTAINER_FOLDER,
             )
             environments[host].write_config_files()
+        if self._why_no_view is not None:
+            self._check_without_view(self._why_no_view)
         return environments
+
+    def _check_without_view(self, reason: str) -> None:
+        """Refuse a script that would write to the machine's own /opt/ml, and say what else is not there."""
+        host = self.spec.hosts[0]
+        if not self.spec.checkpoint_path.is_relative_to(CONTAINER_FOLDER):
+            raise TrainingError(
+                "ClientError",
+                message=f"checkpoints must be below {CONTAINER_FOLDER}, as this system does not let the local"
+                f" AWS give a job folders of its own ({reason}), got {self.spec.checkpoint_path}",
+            )
+        if places := find_hard_coded_paths(self._folders[host].code):
+            raise TrainingError(
+                "ClientError",
+                message=f"{CONTAINER_FOLDER} is written in {', '.join(places)}, {_no_view(reason)}",
+            )
+        if len(self.spec.hosts) == 1:
+            return
+        unresolved = (
+            f"{', '.join(self.spec.hosts)} do not resolve here, as this system does not allow it ({reason}):"
+            " use MASTER_ADDR and MASTER_PORT as they are set"
+        )
+        if places := find_host_names(self._folders[host].code):
+            raise TrainingError(
+                "ClientError",
+                message=f"{', '.join(places)} would wait for a host by its name, but {unresolved}",
+            )
+        self._log(host, f"The names {unresolved}")
 
     def _install(self, environment: TrainingEnvironment) -> str:
         """Install what the source code asks for, for all hosts; return the interpreter that sees it."""
@@ -281,10 +227,11 @@ class TrainingRun:
         command = pip_install_command(python, *arguments)
         host = environment.current_host
         variables = {**host_environment(), **self.spec.environment}
-        returncode = self._run_process(host, command, code, variables)
+        returncode = self._run_process(host, command, environment, variables)
         if returncode:
             message = error_message(self._last_lines[host])
-            raise TrainingError(error_name, returncode, message, shlex.join(command))
+            summary = installer_summary(list(self._last_lines[host]))
+            raise TrainingError(error_name, returncode, message, shlex.join(command), summary=summary)
         return str(python)
 
     def _run_hosts(self, environments: Mapping[str, TrainingEnvironment], python: str) -> None:
@@ -295,10 +242,13 @@ class TrainingRun:
             }
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                failures = [error for future in done if (error := future.exception()) is not None]
+                failures = _failures(done)
                 if failures:
+                    if all(getattr(failure, "is_for_lost_peer", False) for failure in failures):
+                        # The host that is the reason may take a moment longer to say so.
+                        failures += _failures(wait(running, timeout=_SECONDS_FOR_THE_REASON).done)
                     self._end_processes(_GRACE_SECONDS_AFTER_FAILURE)
-                    raise failures[0]
+                    raise min(failures, key=lambda failure: getattr(failure, "is_for_lost_peer", False))
 
     def _run_script(self, environment: TrainingEnvironment, python: str) -> None:
         host = environment.current_host
@@ -310,23 +260,45 @@ class TrainingRun:
         if environment.entry_point_type == "command" and (script := code / environment.entry_point).exists():
             script.chmod(0o755)
         variables = {**host_environment(), **self.spec.environment, **environment.variables()}
-        python_path = [os.fspath(code), self.spec.environment.get("PYTHONPATH", "")]
+        python_path = [os.fspath(environment.seen.code), self.spec.environment.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
         variables["PATH"] = f"{Path(python).parent}{os.pathsep}{variables['PATH']}"
         variables.update(_torch_version())
-        self._log(host, f"Invoking script with the following command: {shlex.join(command)}")
-        returncode = self._run_process(host, command, code, variables)
+        text = " ".join(command) if environment.through_shell else shlex.join(command)
+        self._log(host, f"Invoking script with the following command: {text}")
+        returncode = self._run_process(host, environment.started_as(command), environment, variables)
         if returncode:
-            message = error_message(self._last_lines[host])
-            raise TrainingError("ExecuteUserScriptError", returncode, message, " ".join(command), host)
+            raise self._script_error(host, returncode, " ".join(command))
 
-    def _run_process(self, host: str, command: list[str], cwd: Path, variables: Mapping[str, str]) -> int:
+    def _script_error(self, host: str, exit_code: int, command: str) -> TrainingError:
+        lines = list(self._last_lines[host])
+        message = error_message(lines)
+        end = ScriptEnd(lines, exit_code, self._peaks[host], host if len(self.spec.hosts) > 1 else "")
+        hint = ""
+        if self._why_no_view is not None and f"{CONTAINER_FOLDER}" in message:
+            hint = f", {_no_view(self._why_no_view)}"
+        return TrainingError(
+            "ExecuteUserScriptError",
+            exit_code,
+            message,
+            command,
+            host,
+            f"{end.summary}{hint}",
+            is_for_lost_peer=end.is_for_lost_peer,
+        )
+
+    def _run_process(
+        self, host: str, command: list[str], environment: TrainingEnvironment, variables: Mapping[str, str]
+    ) -> int:
+        """Run a command in the code folder, as the host sees it."""
+        if self._why_no_view is None:
+            command = self._view(environment).command(command, environment.seen.code)
         with self._lock:
             if self._ended:
                 return 0
             process = SupervisedProcess(
                 command,
-                cwd=cwd,
+                cwd=environment.folders.code,
                 env=variables,
                 log_path=self.log_paths[host],
                 on_line=lambda line: self._heard(host, line),
@@ -334,7 +306,19 @@ class TrainingRun:
             )
             self._processes.append(process)
         returncode = process.wait()
+        self._peaks[host] = process.peak_memory
         return 0 if self._stopping is not None else returncode
+
+    def _view(self, environment: TrainingEnvironment) -> ContainerView:
+        """Return what a host sees as its own; each has an address of this machine of its own."""
+        host, path = environment.current_host, self.spec.checkpoint_path
+        numbers = range(1, len(self.spec.hosts) + 1)
+        return ContainerView.make(
+            environment.folders.base,
+            self.job_dir / f"{host}.hosts",
+            {f"algo-{number}": f"127.0.{number // 256}.{number % 256}" for number in numbers},
+            {} if path.is_relative_to(CONTAINER_FOLDER) else {path: self.checkpoint_folder(host)},
+        )
 
     def _heard(self, host: str, line: str) -> None:
         self._last_lines[host].append(line)
@@ -357,10 +341,12 @@ class TrainingRun:
             return None
         host = failure.host or self.spec.hosts[0]
         file = self._folders[host].output / "failure"
-        if not file.exists():  # a script may have written its own
+        wrote_none = not file.exists()
+        if wrote_none:  # a script may have written its own
             file.write_text(str(failure), encoding="utf-8")
-        self._log(host, f"Reporting training FAILURE\n{failure}")
-        return failure_reason(file)
+        first = f": {failure.summary}" if failure.summary else ""
+        self._log(host, f"Reporting training FAILURE{first}\n{failure}")
+        return failure_reason(file, failure.summary if wrote_none else "")
 
     def _pack(self, name: Literal["model", "output"]) -> Path:
         """Pack this folder of all hosts into one archive, as SageMaker does."""
@@ -375,6 +361,18 @@ class TrainingRun:
         folders[0].mkdir(parents=True, exist_ok=True)
         pack_folder(folders[0], archive)
         return archive
+
+
+def _failures(ended: set[Future[None]]) -> list[BaseException]:
+    return [error for future in ended if (error := future.exception()) is not None]
+
+
+def _no_view(reason: str) -> str:
+    return (
+        f"and this system does not let the local AWS give a job a {CONTAINER_FOLDER} of its own ({reason}):"
+        " use SM_MODEL_DIR, SM_CHANNEL_* and the other variables, which lead to the job's folders here and"
+        " on AWS"
+    )
 
 
 def _torch_version() -> dict[str, str]:

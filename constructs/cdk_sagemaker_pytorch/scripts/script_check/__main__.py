@@ -53,7 +53,14 @@ def _check(path: str, options: argparse.Namespace) -> list[Finding]:
         )
     if options.training or not is_for_inference:
         hyperparameters = dict(options.hyperparameter) if options.hyperparameter else None
-        found.update(check_training_script(path, hyperparameters=hyperparameters, channels=options.channel))
+        found.update(
+            check_training_script(
+                path,
+                hyperparameters=hyperparameters,
+                channels=options.channel,
+                framework_version=options.framework_version,
+            )
+        )
     return sorted(found)
 
 

@@ -2,12 +2,16 @@
 
 import ast
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
+
+from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion
 
 from .arguments import Argument, Parser, parser_of
 from .finding import Finding
 from .script import HANDLERS, Script
+from .shell_arguments import is_only_split, shell_reading
 
 __all__ = ["check_training_script"]
 
@@ -29,6 +33,7 @@ def check_training_script(
     *,
     hyperparameters: Mapping[str, object] | None = None,
     channels: Collection[str] | None = None,
+    framework_version: str | FrameworkVersion | None = None,
 ) -> list[Finding]:
     """Find what is wrong with a training script, without running it.
 
@@ -41,6 +46,9 @@ def check_training_script(
         arguments that cannot work are found.
     channels : collection of str, optional
         Names of the input channels of the training job. Defaults to unknown: then they are not checked.
+    framework_version : str or FrameworkVersion, optional
+        PyTorch version of the container. Defaults to unknown: then hyperparameters have to arrive both with
+        and without a shell.
 
     Returns
     -------
@@ -58,6 +66,10 @@ def check_training_script(
         parser = parser_of(script)
         if parser:
             _check_arguments(script, parser, hyperparameters)
+        if hyperparameters and _reads_command_line(script, parser):
+            version = FrameworkVersion.of(framework_version) if framework_version else None
+            passing = version.argument_passing if version else "unknown"
+            _check_shell(script, parser, hyperparameters, passing)
         if channels is not None:
             _check_channels(script, {channel.upper() for channel in channels})
         _check_model_dir(script, parser)
@@ -201,6 +213,73 @@ def _check_conversion(script: Script, argument: Argument, name: str, text: str) 
             f"argument {name} must be one of {', '.join(map(str, argument.choices))}, got {text}",
             "give one of the choices",
         )
+
+
+def _check_shell(
+    script: Script, parser: Parser | None, hyperparameters: Mapping[str, object], passing: ArgumentPassing
+) -> None:
+    """Note a hyperparameter that is another one after a shell has read it."""
+    if passing == "exec":
+        return
+    for name, value in hyperparameters.items():
+        option = f"-{name}" if len(name) == 1 else f"--{name}"
+        if name.startswith("sagemaker_") or _is_token(value):
+            continue
+        text = _as_passed(value)
+        reading = shell_reading(text)
+        if reading is None:
+            continue
+        found = parser.find(option) if parser else []
+        takes_several = any(argument.nargs in ("+", "*") for argument in found) and bool(text)
+        if (takes_several and is_only_split(text)) or _has_errors(script, found):
+            continue
+        whose = (
+            "this version's container" if passing == "shell" else "a container built before September 2026"
+        )
+        otherwise = "" if passing == "shell" else f", any other one passes {shlex.join([option, text])}"
+        script.add(
+            found[0].line if found else 1,
+            "Training.shellArgument",
+            "warning",
+            f"hyperparameter {name}: {whose} lets a shell read {option} {text}, which makes it {reading}"
+            f"{otherwise}",
+            _shell_remedy(name, value),
+        )
+
+
+def _has_errors(script: Script, arguments: list[Argument]) -> bool:
+    """Whether an argument has to be changed in any case."""
+    lines = {finding.line for finding in script.findings if finding.severity == "error"}
+    return any(argument.line in lines for argument in arguments)
+
+
+def _shell_remedy(name: str, value: object) -> str:
+    variable = f"SM_HP_{name.upper()}"
+    if value is None or value == "":
+        return "leave it out, and give the argument a default"
+    if isinstance(value, list | tuple) and not any(shell_reading(str(item)) for item in value):
+        joined = ",".join(map(str, value))
+        return (
+            f'give it as the text "{joined}" and split that in the script,'
+            ' or use nargs="+" and join the parts'
+        )
+    return (
+        "give a value without spaces, quotes and what else a shell reads, such as the name of a file of the"
+        f" source code, or its urllib.parse.quote ({variable} has the value as it is, but the argument is"
+        " passed all the same)"
+    )
+
+
+def _reads_command_line(script: Script, parser: Parser | None) -> bool:
+    """Whether arguments matter: not where a script takes its hyperparameters from the variables alone."""
+    if parser is not None or any(getattr(node, "attr", None) == "argv" for node in script.nodes):
+        return True
+    return not any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and any(mark in node.value for mark in ("SM_HP", "SM_TRAINING_ENV", "hyperparameters.json"))
+        for node in script.nodes
+    )
 
 
 def _boolean_remedy(name: str) -> str:

@@ -110,6 +110,15 @@ def test_the_exit_code_is_the_commands_own(tmp_path: Path, code: str, returncode
     assert process.returncode == process.poll() == returncode
 
 
+def test_the_memory_of_the_largest_process_is_known_afterwards(tmp_path: Path) -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytes(1) * (200 << 20)'])"
+    process = start(code, tmp_path)
+    assert process.peak_memory is None
+    process.wait(LIMIT_SECONDS)
+    assert process.peak_memory is not None
+    assert 200 << 20 <= process.peak_memory < 600 << 20
+
+
 def test_fails_when_the_command_does_not_exist(tmp_path: Path) -> None:
     lines = Lines()
     process = SupervisedProcess(

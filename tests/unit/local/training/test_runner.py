@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import tarfile
 import threading
 import zipfile
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.runner import TrainingJobSpec, TrainingResult, TrainingRun
+from cdk_sagemaker_pytorch.local.training import runner
+from cdk_sagemaker_pytorch.local.training.runner import TrainingRun
+from cdk_sagemaker_pytorch.local.training.spec import TrainingJobSpec, TrainingResult
 
 SourceArchive = Callable[[Mapping[str, str]], Path]
 Train = Callable[..., TrainingResult]
@@ -88,6 +91,48 @@ def test_a_file_that_two_hosts_write_is_taken_from_the_first_and_noted(train: Tr
     assert "model/m is left out" in result.log_paths["algo-2"].read_text()
 
 
+@pytest.fixture
+def _no_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "why_no_container_view", lambda: "unshare: Operation not permitted")
+
+
+@pytest.mark.usefixtures("_no_mounts")
+def test_fails_when_a_script_says_opt_ml_where_it_cannot_have_its_own(train: Train) -> None:
+    code = "import os, torch\nmodel = os.environ.get('SM_MODEL_DIR', '/opt/ml/model')\n"
+    result = train({"train.py": code + "torch.save({}, '/opt/ml/model/m.pth')\n"})
+    assert result.status == "Failed"
+    assert str(result.failure_reason).startswith(
+        "AlgorithmError: ClientError: /opt/ml is written in train.py:3, and this system does not let the"
+        " local AWS give a job a /opt/ml of its own (unshare: Operation not permitted): use SM_MODEL_DIR"
+    )
+
+
+@pytest.mark.usefixtures("_no_mounts")
+def test_fails_when_a_script_reaches_for_opt_ml_and_says_why_it_is_not_there(train: Train) -> None:
+    code = "import os; open(os.sep + os.path.join('opt', 'ml', 'input', 'config', 'missing.json'))"
+    result = train({"train.py": code})
+    assert "No such file or directory: '/opt/ml/input/config/missing.json', and this system" in str(
+        result.failure_reason
+    )
+
+
+@pytest.mark.usefixtures("_no_mounts")
+def test_fails_when_a_script_would_wait_for_a_name_that_does_not_resolve(train: Train) -> None:
+    code = "import json, os\nos.environ['MASTER_ADDR'] = json.loads(os.environ['SM_HOSTS'])[0]\n"
+    result = train({"train.py": code}, instance_count=2)
+    assert "train.py:2 would wait for a host by its name, but algo-1, algo-2 do not resolve here" in str(
+        result.failure_reason
+    )
+    assert train({"train.py": code}).status == "Completed"
+
+
+@pytest.mark.usefixtures("_no_mounts")
+def test_a_script_that_asks_its_environment_trains_without_mounts_too(train: Train) -> None:
+    result = train({"train.py": WRITE_MODEL}, instance_count=2)
+    assert members(result.model_archive) == {"algo-1.txt": b"[]", "algo-2.txt": b"[]"}
+    assert "algo-1, algo-2 do not resolve here" in result.log_paths["algo-1"].read_text()
+
+
 def test_lines_of_log_come_as_they_are_written(source_archive: SourceArchive, tmp_path: Path) -> None:
     """The script goes on only when its first line has been seen."""
     signal = tmp_path / "signal"
@@ -109,7 +154,7 @@ def test_fails_when_the_script_raises_and_says_why(train: Train) -> None:
     assert (result.status, result.exit_code, result.model_archive) == ("Failed", 1, None)
     assert result.failure_reason is not None
     assert result.failure_reason.startswith(
-        "AlgorithmError: ExecuteUserScriptError:\n"
+        "AlgorithmError: ValueError: no labels in train\nExecuteUserScriptError:\n"
         'ExitCode 1\nErrorMessage "ValueError: no labels in train"\nCommand "'
     )
     assert result.failure_reason.endswith(' -- train.py --epochs 1", exit code: 1')
@@ -149,7 +194,8 @@ def test_fails_when_the_source_archive_is_damaged(tmp_path: Path) -> None:
 def test_fails_when_a_requirement_cannot_be_installed(train: Train) -> None:
     result = train({"train.py": WRITE_MODEL, "requirements.txt": "./missing.whl\n"})
     assert (result.status, result.exit_code) == ("Failed", 1)
-    assert str(result.failure_reason).startswith("AlgorithmError: InstallRequirementsError:\nExitCode 1\n")
+    assert str(result.failure_reason).startswith("AlgorithmError: requirements cannot be installed: ")
+    assert "\nInstallRequirementsError:\nExitCode 1\n" in str(result.failure_reason)
     assert "missing.whl" in str(result.failure_reason)
 
 
@@ -250,3 +296,73 @@ def test_hosts_are_sorted_as_text_as_sagemaker_does(tmp_path: Path) -> None:
     hosts = TrainingJobSpec("job-1", tmp_path / "s.tar.gz", "train.py", instance_count=10).hosts
     assert hosts[:3] == ("algo-1", "algo-10", "algo-2")
     assert len(hosts) == 10
+
+
+@pytest.mark.parametrize(
+    ("through_shell", "arguments"),
+    [
+        (False, ["--glob", "*.py", "--it", "$ANSWER", "--layers", "[1, 2]", "--name", "a b", "--seed", ""]),
+        (True, ["--glob", "train.py", "--it", "42", "--layers", "[1,", "2]", "--name", "a", "b", "--seed"]),
+    ],
+)
+@pytest.mark.parametrize("torchrun", ["false", "true"])
+def test_hyperparameters_come_as_they_are_or_through_a_shell(
+    train: Train, through_shell: bool, arguments: list[str], torchrun: str
+) -> None:
+    hyperparameters = {
+        "glob": '"*.py"',
+        "it": '"$ANSWER"',
+        "layers": "[1, 2]",
+        "name": '"a b"',
+        "seed": "null",
+        "sagemaker_torch_distributed_enabled": torchrun,
+    }
+    result = train(
+        {"train.py": WRITE_MODEL},
+        hyperparameters=hyperparameters,
+        through_shell=through_shell,
+        environment={"ANSWER": "42"},
+    )
+    assert json.loads(members(result.model_archive)["algo-1.txt"] or b"") == arguments
+
+
+def test_fails_when_a_shell_cannot_read_a_hyperparameter(train: Train) -> None:
+    result = train({"train.py": WRITE_MODEL}, hyperparameters={"name": '"it\'s"'}, through_shell=True)
+    assert result.status == "Failed"
+    assert "nterminated quoted string" in str(result.failure_reason) or "unexpected EOF" in str(
+        result.failure_reason
+    )
+
+
+def test_fails_when_a_script_is_killed_and_says_what_memory_it_had(train: Train) -> None:
+    code = "import os; kept = b'x' * (300 << 20); os.kill(os.getpid(), 9)"
+    result = train({"train.py": code})
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first.startswith(
+        "AlgorithmError: the script was killed by signal 9 (SIGKILL), when its largest process had 0.3 GiB of"
+    )
+
+
+def test_fails_when_an_argument_is_wrong_and_says_what_argparse_does(train: Train) -> None:
+    code = (
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--epochs', type=int)\n"
+        "parser.parse_args()\n"
+    )
+    result = train({"train.py": code}, hyperparameters={"epochs": '"many"'})
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first == "AlgorithmError: train.py: error: argument --epochs: invalid int value: 'many'"
+
+
+def test_fails_for_the_host_that_is_the_reason(train: Train) -> None:
+    """The first host fails at once, as the second is gone, which takes a moment to say why."""
+    code = """
+import os, pathlib, sys, time
+if os.environ["SM_CURRENT_HOST"] == "algo-1":
+    raise RuntimeError("Connection closed by peer")
+print("fails soon", flush=True)
+time.sleep(1)
+raise ValueError("no labels")
+"""
+    result = train({"train.py": code}, instance_count=2)
+    first, *_ = str(result.failure_reason).splitlines()
+    assert first == "AlgorithmError: algo-2 failed: ValueError: no labels"

@@ -1,4 +1,4 @@
-# check: training {"hyperparameters": {"augment": false, "layers": [1, 2]}}
+# check: training {"hyperparameters": {"augment": false, "layers": [1, 2]}, "framework_version": "1.8"}
 import argparse
 import ast
 

@@ -1,0 +1,100 @@
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cdk_sagemaker_pytorch.local.base.server_state import Credentials, ServerSettings, configure
+from cdk_sagemaker_pytorch.local.serving import invocations
+
+
+class Container(BaseHTTPRequestHandler):
+    """Answers with the headers that it got."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "back")
+        self.send_header("X-Other", "1")
+        self.end_headers()
+        self.wfile.write(json.dumps(dict(self.headers)).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def container() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Container)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/invocations"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/invocations"
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
+    configure(ServerSettings("", "us-east-1", "1", tmp_path, False, Credentials("", "")))
+    recorded: list[Any] = []
+    monkeypatch.setattr(invocations, "record_invocation", lambda *call: recorded.append(call))
+
+    def call(url: str, kind: str, **headers: str) -> tuple[str, dict[str, str], Any]:
+        server = SimpleNamespace(url_invocations=url, kind=kind, log_path="log", headers={})
+        log = SimpleNamespace(arn="arn")
+        served = SimpleNamespace(server=server, variant={"VariantName": "V"}, log=log)
+        endpoint = SimpleNamespace(served_variant=lambda variant: served)
+        backends = {"1": {"us-east-1": SimpleNamespace(endpoints={"e": endpoint})}}
+        monkeypatch.setattr(invocations, "sagemaker_backends", backends)
+        body = SimpleNamespace(read=lambda size: b"x" * size)
+        environ = {"CONTENT_LENGTH": "1", "wsgi.input": body, **headers}
+        started: list[Any] = []
+        [answer] = invocations.invoke_endpoint("e", environ, lambda *given: started.append(given))
+        status, given = started[0]
+        return status, {name.lower(): value for name, value in given}, json.loads(answer)
+
+    return SimpleNamespace(call=call, recorded=recorded)
+
+
+@pytest.mark.parametrize(
+    ("kind", "accept", "attributes"), [("ray", "application/json", None), ("torchserve", None, "back")]
+)
+def test_each_container_gets_and_gives_what_its_front_lets_through(
+    invoke: Any, container: str, kind: str, accept: str | None, attributes: str | None
+) -> None:
+    status, headers, seen = invoke.call(
+        container, kind, HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES="there", HTTP_X_OTHER="1"
+    )
+    assert status == "200 OK"
+    assert seen["Content-Type"] == "application/json"
+    assert seen.get("Accept") == accept
+    assert seen["X-Amzn-Sagemaker-Custom-Attributes"] == "there"
+    assert "X-Other" not in seen
+    assert headers.get("x-amzn-sagemaker-custom-attributes") == attributes
+    assert "x-other" not in headers
+    assert invoke.recorded[0][:3] == ("e", "V", 200)
+
+
+def test_fails_when_the_container_does_not_answer_in_time(
+    invoke: Any, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invocations, "_TIMEOUT_SECONDS", 0.1)
+    status, headers, answer = invoke.call(silent, "torchserve")
+    assert (status, headers["x-amzn-errortype"]) == ("424 Failed Dependency", "ModelError")
+    assert answer["OriginalStatusCode"] == 0
+    assert answer["Message"].startswith(
+        'Received server error (0) from V with message "Your invocation timed out while waiting'
+    )
+    assert invoke.recorded[0][:3] == ("e", "V", 0)
