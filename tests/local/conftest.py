@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
 
 from cdk_sagemaker_pytorch.local import LocalAws
 
@@ -20,7 +22,16 @@ REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     with LocalAws(tmp_path_factory.mktemp("local-aws")) as running:
+        running.session().events.register("after-call.sagemaker", check_answer)
         yield running
+
+
+def check_answer(parsed: dict[str, Any], model: OperationModel, http_response: Any, **_: Any) -> None:
+    """Hold an answer of SageMaker against the API's model: required members, types, minima."""
+    if http_response.status_code < 300 and model.output_shape is not None:
+        answer = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+        report = ParamValidator().validate(answer, model.output_shape)
+        assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_fails_as_lambda_does_when_the_handler_raises(
         ("import absent_module", {}, "Runtime.ImportModuleError", "absent_module"),
         ("", {}, "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'"),
         ("def handler(e, c): return {1, 2}", {}, "Runtime.MarshalError", "set is not JSON serializable"),
+        ("def handler(e, c): return [float('nan')]", {}, "Runtime.MarshalError", "not JSON compliant"),
         ("import os\ndef handler(e, c): os._exit(3)", {}, "Runtime.ExitError", "exit status 3"),
         (
             "import time\ndef handler(e, c): time.sleep(60)",

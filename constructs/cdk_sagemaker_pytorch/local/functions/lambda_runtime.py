@@ -65,7 +65,8 @@ def run(handler: Callable[..., Any], invocation: dict[str, Any]) -> dict[str, An
         # The first frame is this module's.
         return _failure(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)[1:])
     try:
-        return {"result": json.loads(json.dumps(result))}
+        # NaN is no JSON: what calls the function could not read it.
+        return {"result": json.loads(json.dumps(result, allow_nan=False))}
     except (TypeError, ValueError) as error:
         return _failure("Runtime.MarshalError", f"Unable to marshal response: {error}", [])
 

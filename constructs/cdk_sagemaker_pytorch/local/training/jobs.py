@@ -65,7 +65,9 @@ class TrainingJob:
         self._start_time: dt.datetime | None = None
         self._end_time: dt.datetime | None = None
         self._failure_reason: str | None = None
-        self._metrics = MetricReader(request["AlgorithmSpecification"].get("MetricDefinitions", []))
+        self._metrics = MetricReader(
+            self.name, request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        )
         self._lock = threading.Lock()
         self._run: TrainingRun | None = None
         self._attempts = Attempts.of(request)
