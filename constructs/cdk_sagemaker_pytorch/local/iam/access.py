@@ -33,6 +33,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request")
 _CDK_ROLE_PREFIX = "cdk-"
 
 _sessions: dict[tuple[str, str, str], Credentials] = {}
+_service_key_ids: set[str] = set()
 _sessions_lock = threading.Lock()
 
 
@@ -97,7 +98,14 @@ def role_credentials(role_arn: str, *, service: str, session_name: str) -> Crede
             _sessions[key] = Credentials(
                 session.access_key_id, session.secret_access_key, session.session_token
             )
+            _service_key_ids.add(session.access_key_id)
         return _sessions[key]
+
+
+def is_of_service(access_key_id: str) -> bool:
+    """Return whether a key is of a session that a service has, and renews on AWS before it expires."""
+    with _sessions_lock:
+        return access_key_id in _service_key_ids
 
 
 def _trusts(document: PolicyDocument, service: str) -> bool:

@@ -7,11 +7,13 @@ import io
 import re
 from typing import Any
 
+from moto.core.utils import utcnow
 from moto.sts.models import sts_backends
 
 from cdk_sagemaker_pytorch.local.base.server_state import Credentials, settings
 
 from . import chunked_body
+from .access import is_of_service
 from .signed_request import (
     Refusal,
     SignatureError,
@@ -82,20 +84,23 @@ def read_body(environ: dict[str, Any]) -> bytes:
 def _credentials(request: SignedRequest) -> Credentials:
     """Return the keys of the sender that a request names."""
     user = settings().user
-    if hmac.compare_digest(request.access_key_id.encode(), user.access_key_id.encode()):
-        credentials = user
-    else:
-        backend = sts_backends[settings().account]["aws"]
-        session = backend.get_assumed_role_from_access_key(request.access_key_id)
-        if session is None:
-            raise SignatureError(
-                Refusal.UNKNOWN_KEY, "The security token included in the request is invalid."
-            )
-        credentials = Credentials(session.access_key_id, session.secret_access_key, session.session_token)
+    is_user = hmac.compare_digest(request.access_key_id.encode(), user.access_key_id.encode())
+    credentials, expired = (user, False) if is_user else _session(request.access_key_id)
     expected, got = credentials.session_token or "", request.token or ""
     if not hmac.compare_digest(expected.encode(), got.encode()):
         raise SignatureError(Refusal.WRONG_TOKEN, "The security token included in the request is invalid.")
+    if expired:
+        raise SignatureError(Refusal.EXPIRED_TOKEN, "The security token included in the request is expired")
     return credentials
+
+
+def _session(access_key_id: str) -> tuple[Credentials, bool]:
+    """Return the keys of a role's session, and whether they have expired."""
+    session = sts_backends[settings().account]["aws"].get_assumed_role_from_access_key(access_key_id)
+    if session is None:
+        raise SignatureError(Refusal.UNKNOWN_KEY, "The security token included in the request is invalid.")
+    expired = session.expiration < utcnow() and not is_of_service(access_key_id)
+    return Credentials(access_key_id, session.secret_access_key, session.session_token), expired
 
 
 def _check_time(request: SignedRequest) -> None:

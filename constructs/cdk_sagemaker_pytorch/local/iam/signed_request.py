@@ -37,6 +37,7 @@ class Refusal(Enum):
     UNSUPPORTED = auto()
     UNKNOWN_KEY = auto()
     WRONG_TOKEN = auto()
+    EXPIRED_TOKEN = auto()
     WRONG_SIGNATURE = auto()
     SKEWED = auto()
     EXPIRED = auto()

@@ -43,6 +43,10 @@ _REFUSALS: Mapping[Refusal, tuple[str, Mapping[Protocol, str]]] = {
         _FORBIDDEN,
         {"s3": "InvalidToken", "query": "InvalidClientTokenId", "json": "UnrecognizedClientException"},
     ),
+    Refusal.EXPIRED_TOKEN: (
+        _FORBIDDEN,
+        {"s3": "ExpiredToken", "query": "ExpiredToken", "json": "ExpiredTokenException"},
+    ),
     Refusal.WRONG_SIGNATURE: (
         _FORBIDDEN,
         {

@@ -27,6 +27,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 
 from cdk_sagemaker_pytorch.local.base import server_state
+from cdk_sagemaker_pytorch.local.iam import access
 from cdk_sagemaker_pytorch.local.iam.authentication import authenticate
 from cdk_sagemaker_pytorch.local.iam.signed_request import Refusal, SignatureError
 from cdk_sagemaker_pytorch.local.iam.signers import ChunkSigner
@@ -96,6 +97,17 @@ class Gate:
         return Sent(method, request.url.partition(str(self.port))[2], (host, *rest), body)
 
 
+def assume_role(duration: int) -> Any:
+    return sts_backends[ACCOUNT]["aws"].assume_role(
+        region_name="us-east-1",
+        role_session_name="s",
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/r",
+        policy="",
+        duration=duration,
+        external_id="",
+    )
+
+
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -127,14 +139,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
             user=user,
         )
     )
-    session = sts_backends[ACCOUNT]["aws"].assume_role(
-        region_name="us-east-1",
-        role_session_name="s",
-        role_arn=f"arn:aws:iam::{ACCOUNT}:role/r",
-        policy="",
-        duration=3600,
-        external_id="",
-    )
+    session = assume_role(3600)
     try:
         yield Gate(
             server.server_port,
@@ -346,6 +351,16 @@ def test_fails_when_token_and_key_do_not_belong_together(gate: Gate, presigned: 
         assert gate.send(gate.sign(keys, presigned=presigned)) == "WRONG_TOKEN"
     unknown = Credentials("AKIAXXXXXXXXXXXXXXXX", user.secret_key)
     assert gate.send(gate.sign(unknown, presigned=presigned)) == "UNKNOWN_KEY"
+
+
+def test_keys_of_a_session_hold_for_its_time(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    for duration, said in ((900, ""), (-1, "EXPIRED_TOKEN")):
+        session = assume_role(duration)
+        keys = Credentials(session.access_key_id, session.secret_access_key, session.session_token)
+        assert gate.send(gate.sign(keys)) == said
+    # What runs as a role has keys that AWS renews; here they last.
+    monkeypatch.setattr(access, "_service_key_ids", {session.access_key_id})
+    assert gate.send(gate.sign(keys)) == ""
 
 
 @pytest.fixture
