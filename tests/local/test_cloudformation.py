@@ -383,3 +383,16 @@ def test_a_change_set_belongs_to_its_stack_as_it_was(
         cloudformation.execute_change_set(StackName=name, ChangeSetName="same")
     prepare("new", Tags=[{"Key": "a", "Value": "b"}])
     assert executed("new") == "UPDATE_COMPLETE"
+
+
+@pytest.mark.parametrize("bad", ["", "1a", "a_b", "a.b", "../a", "a" * 129, "ä"])
+def test_fails_when_a_stack_has_no_name_for_a_stack(aws: LocalAws, bad: str) -> None:
+    cloudformation, body = aws.client("cloudformation"), json.dumps({"Resources": {}})
+    for call in (
+        lambda: cloudformation.create_stack(StackName=bad or " ", TemplateBody=body),
+        lambda: cloudformation.create_change_set(
+            StackName=bad or " ", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body
+        ),
+    ):
+        with pytest.raises(ClientError, match="at 'stackName' failed to satisfy constraint"):
+            call()

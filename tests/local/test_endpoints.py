@@ -1,3 +1,4 @@
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Callable
@@ -196,9 +197,10 @@ def test_an_endpoint_is_restarted_changed_measured_and_limited(
     # A container that ends is started again.
     folder = str(aws.directory / "endpoints" / name)
     for process in psutil.process_iter():
-        command = " ".join(process.cmdline())
-        if "asgi_host.py" in command and folder in command and "supervisor.py" not in command:
-            process.kill()
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "asgi_host.py" in command and folder in command and "supervisor.py" not in command:
+                process.kill()
 
     def answers() -> bool:
         try:

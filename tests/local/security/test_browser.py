@@ -167,7 +167,7 @@ def test_a_hostile_page_gets_nowhere(
 
     hostile, unguarded = Site(page), Site(page)
     browse(f"http://evil.test:{hostile.port}/")
-    assert hostile.reported.wait(120), "the page did not come to its end"
+    assert hostile.reported.wait(600), "the page did not come to its end"
     results = hostile.reports[0]
     tried = [result for result in results if result["target"] != "control"]
     assert len(tried) >= 200

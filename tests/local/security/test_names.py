@@ -1,5 +1,6 @@
 """Names that come with API calls never become paths outside the folder of the local AWS."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from cdk_sagemaker_pytorch.local import LocalAws
 
@@ -106,6 +107,31 @@ def test_fails_when_a_name_is_none_of_sagemaker(
         with pytest.raises(ClientError, match="failed to satisfy constraint: Member must") as failure:
             call()
         assert failure.value.response["Error"]["Code"] == "ValidationException"
+    assert files(aws) == []
+
+
+def test_no_other_name_becomes_a_path(
+    aws: LocalAws, bucket: str, create_role: Callable[..., str], hostile: str
+) -> None:
+    states = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    role = create_role("states.amazonaws.com")
+    machines = aws.client("stepfunctions")
+    machine = machines.create_state_machine(name=bucket, definition=states, roleArn=role)["stateMachineArn"]
+    pattern = json.dumps({"source": ["x"]})
+    calls: list[Callable[[], Any]] = [
+        lambda: aws.client("logs").create_log_group(logGroupName=hostile),
+        lambda: aws.client("s3").put_object(Bucket=bucket, Key=hostile, Body=b"x"),
+        lambda: machines.create_state_machine(name=hostile, definition=states, roleArn=role),
+        lambda: machines.start_execution(stateMachineArn=machine, name=hostile),
+        lambda: aws.client("cloudformation").create_stack(
+            StackName=hostile, TemplateBody='{"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}'
+        ),
+        lambda: aws.client("events").put_rule(Name=hostile, EventPattern=pattern),
+        lambda: aws.client("ssm").put_parameter(Name=hostile, Value="x", Type="String"),
+    ]
+    for call in calls:
+        with contextlib.suppress(ClientError, ParamValidationError):  # refused is as good
+            call()
     assert files(aws) == []
 
 

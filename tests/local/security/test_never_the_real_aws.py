@@ -61,6 +61,13 @@ import boto3
 print("i am", boto3.client("sts").get_caller_identity()["Arn"])
 boto3.client("s3").list_buckets()
 """
+SERVE = f"""{SITE}
+import boto3
+def model_fn(model_dir): return boto3.client("sts").get_caller_identity()["Arn"]
+def input_fn(body, content_type): return body
+def predict_fn(data, model): return model
+def output_fn(prediction, accept): return prediction
+"""
 # Deploys, trains, runs a function, and talks to services from here.
 PROGRAM = """
 import io, json, os, sys, tarfile, time, zipfile
@@ -83,14 +90,16 @@ with LocalAws(sys.argv[1]) as aws:
     functions.create_function(FunctionName="f", Role=role, Runtime="python3.13", Handler="index.handler",
         Timeout=60, Code={"ZipFile": code.getvalue()}, Environment={"Variables": poison})
     print(functions.invoke(FunctionName="f")["Payload"].read().decode())
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        member = tarfile.TarInfo("train.py")
-        text = os.environ["TRAIN"].encode()
-        member.size = len(text)
-        tar.addfile(member, io.BytesIO(text))
-    s3.put_object(Bucket="bucket", Key="code.tar.gz", Body=archive.getvalue())
-    parameters = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://bucket/code.tar.gz"}
+    def put(key, name, text):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+        s3.put_object(Bucket="bucket", Key=key, Body=archive.getvalue())
+        return f"s3://bucket/{key}"
+    submitted = put("code.tar.gz", "train.py", os.environ["TRAIN"])
+    parameters = {"sagemaker_program": "train.py", "sagemaker_submit_directory": submitted}
     image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13.0-cpu-amzn2023-sagemaker"
     sagemaker = aws.client("sagemaker")
     sagemaker.create_training_job(TrainingJobName="job", RoleArn=role, Environment=poison,
@@ -103,6 +112,31 @@ with LocalAws(sys.argv[1]) as aws:
         time.sleep(0.1)
     print(job["TrainingJobStatus"], job.get("FailureReason"))
     print((aws.logs_directory / "training" / "job" / "algo-1.log").read_text())
+    folder = "/opt/ml/processing/input/code"
+    aws.client("s3").put_object(Bucket="bucket", Key="probe/probe.py", Body=os.environ["TRAIN"].encode())
+    sagemaker.create_processing_job(ProcessingJobName="job", RoleArn=role, Environment=poison,
+        AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["python3", f"{folder}/probe.py"]},
+        ProcessingInputs=[{"InputName": "code", "S3Input": {"S3Uri": "s3://bucket/probe", "LocalPath": folder,
+            "S3DataType": "S3Prefix", "S3InputMode": "File"}}],
+        ProcessingResources={"ClusterConfig":
+            {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}})
+    look = lambda: sagemaker.describe_processing_job(ProcessingJobName="job")
+    while (job := look())["ProcessingJobStatus"] == "InProgress":
+        time.sleep(0.1)
+    print("processing:", job["ProcessingJobStatus"], job.get("FailureReason"))
+    container = {"Image": image.replace(":2.13.0-cpu-amzn2023-sagemaker", "-inference:2.6.0-cpu-py312"),
+        "ModelDataUrl": put("model.tar.gz", "code/inference.py", os.environ["SERVE"]),
+        "Environment": poison | {"SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}}
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
+    sagemaker.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[{"VariantName": "v",
+        "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}])
+    sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
+    look = lambda: sagemaker.describe_endpoint(EndpointName="m")
+    while look()["EndpointStatus"] == "Creating":
+        time.sleep(0.1)
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName="m", Body=b"x")
+    print("endpoint:", answer["Body"].read().decode())
     aws.destroy([sys.executable, "app.py"], env=poison)
 """
 
@@ -219,7 +253,7 @@ def test_nothing_leaves_loopback_whatever_is_configured(
 ) -> None:
     machine, leads = poisoned
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    texts = {"ASK": ASK, "TRAIN": TRAIN, "POISON": json.dumps(leads)}
+    texts = {"ASK": ASK, "TRAIN": TRAIN, "SERVE": SERVE, "POISON": json.dumps(leads)}
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, tmp_path / "aws"],
         cwd=tmp_path / "project",
@@ -230,6 +264,8 @@ def test_nothing_leaves_loopback_whatever_is_configured(
     assert run.returncode == 0, run.stderr
     assert ":assumed-role/r/f" in run.stdout
     assert "Completed None" in run.stdout
+    assert "processing: Completed None" in run.stdout
+    assert "endpoint: arn:aws:sts::123456789012:assumed-role/r/SageMaker" in run.stdout
     assert "i am arn:aws:sts::123456789012:assumed-role/r/SageMaker" in run.stdout
     assert trap[1] == []
     connections = (tmp_path / "connections").read_text().splitlines()
@@ -242,6 +278,7 @@ def test_nothing_leaves_loopback_whatever_is_configured(
         "lambda_runtime.py",
         "train.py",
         "application.py",
+        "asgi_host.py",
     }
 
 

@@ -103,6 +103,19 @@ def test_a_presigned_url_uploads(aws: LocalAws, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"any body"
 
 
+def test_a_body_that_looks_like_a_form_is_the_object(aws: LocalAws, bucket: str) -> None:
+    """What a presigned URL is for is in the URL alone."""
+    s3 = aws.client("s3", config=Config(signature_version="s3v4"))
+    url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})
+    for body in (b"acl=&x=1", b"tagging=", b"key=other&file=x"):
+        # As curl and urllib send what they are given.
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert open_url(url, method="PUT", data=body, headers=kind)[0] == 200
+        answer = s3.get_object(Bucket=bucket, Key="k")
+        assert (answer["Body"].read(), answer["ContentType"]) == (body, kind["Content-Type"])
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
+
+
 def test_a_presigned_call_of_another_service_is_verified(aws: LocalAws) -> None:
     """As EKS has its tokens."""
     url = aws.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")

@@ -1,5 +1,6 @@
 """The CloudFormation API of the local AWS, as far as the CDK CLI and SDKs need it to deploy stacks."""
 
+import re
 import threading
 import uuid
 from collections.abc import Collection, Mapping
@@ -20,6 +21,7 @@ from .templates import Template, TemplateError, load_template
 _stacks: list[Stack] = []
 _change_sets: dict[str, dict[str, Any]] = {}
 _lock = threading.Lock()
+_STACK_NAME = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
 class ValidationError(ServiceException):
@@ -70,7 +72,7 @@ class CloudFormationResponse(BaseResponse):
         with _lock:
             if any(stack.name == name for stack in _existing()):
                 raise AlreadyExistsError(f"Stack [{name}] already exists")
-            stack = Stack(name, self._tags(), _exports, _importers)
+            stack = Stack(_checked_name(name), self._tags(), _exports, _importers)
             template = _prepare(stack, body, self._parameters())
             _stacks.append(stack)
         stack.deploy(template, body, self._parameters(), disable_rollback=self._disable_rollback())
@@ -208,7 +210,7 @@ class CloudFormationResponse(BaseResponse):
         with _lock:
             stack = next((stack for stack in _existing() if name in (stack.name, stack.stack_id)), None)
             is_known = stack is not None
-            stack = stack or Stack(name, self._tags(), _exports, _importers)
+            stack = stack or Stack(_checked_name(name), self._tags(), _exports, _importers)
             _check_free(stack)
             if any(item["ChangeSetName"] == change_set for item in _change_sets_of(stack)):
                 raise AlreadyExistsError(f"ChangeSet {change_set} already exists")
@@ -318,6 +320,16 @@ class CloudFormationResponse(BaseResponse):
 
 def _existing() -> list[Stack]:
     return [stack for stack in _stacks if stack.status != "DELETE_COMPLETE"]
+
+
+def _checked_name(name: str) -> str:
+    """Return the name of a new stack if CloudFormation would take it."""
+    if not _STACK_NAME.fullmatch(name):
+        raise ValidationError(
+            f"1 validation error detected: Value {name!a} at 'stackName' failed to satisfy constraint: "
+            f"Member must satisfy regular expression pattern: {_STACK_NAME.pattern}"
+        )
+    return name
 
 
 def _find(name: str) -> Stack:

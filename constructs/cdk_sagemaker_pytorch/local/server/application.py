@@ -203,6 +203,9 @@ def _service_application(service: Any) -> Any:
 
         install_lambda()
     app = create_backend_app(service)
+    if service == "s3":
+        # Objects are bytes, whatever they say they are: the body of an object is no form, and not the query.
+        app.request_class = type("S3Request", (app.request_class,), {"want_form_data_parsed": False})
     app.register_error_handler(404, _unknown_path)
     return app
 
