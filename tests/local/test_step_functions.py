@@ -184,7 +184,8 @@ def test_fails_with_the_job_when_the_job_fails(
     assert (execution["status"], execution["error"]) == ("FAILED", "States.TaskFailed")
     cause = json.loads(execution["cause"])
     assert cause["TrainingJobStatus"] == "Failed"
-    assert "no data left" in cause["FailureReason"]
+    first, *_ = cause["FailureReason"].splitlines()
+    assert first == "AlgorithmError: the script ended with exit code 1: no data left"
 
 
 def test_fails_when_the_role_may_not_create_the_job(

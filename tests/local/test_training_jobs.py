@@ -181,3 +181,13 @@ def test_hyperparameters_come_as_the_image_passes_them(
     )
     model = members(aws, job["ModelArtifacts"]["S3ModelArtifacts"])
     assert json.loads(model["arguments"]) == arguments
+
+
+def test_fails_with_a_reason_that_is_no_longer_than_aws_allows(
+    train: Callable[..., Any], aws: LocalAws, name: str
+) -> None:
+    job = train("raise ValueError('labels ' * 1000)")
+    reason = job["FailureReason"]
+    assert len(reason) <= 1024
+    assert reason.startswith("AlgorithmError: ValueError: labels labels ")
+    assert reason.endswith(f"; log: {aws.logs_directory / 'training' / name}")

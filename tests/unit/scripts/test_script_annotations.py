@@ -121,6 +121,29 @@ def test_a_warning_has_an_id_by_which_it_is_acknowledged(stack: Stack, code: Cod
     assert not Annotations.from_stack(other).find_warning("*", Match.string_like_regexp("mainGuard"))
 
 
+@pytest.mark.parametrize(
+    ("version", "whose"),
+    [("2.6", "this version's container"), ("2.13", "a container built before September 2026"), ("1.8", None)],
+)
+def test_what_a_shell_makes_of_a_hyperparameter_is_warned_of_by_version(
+    stack: Stack, code: Code, found: Found, version: str, whose: str | None
+) -> None:
+    PyTorchTrainingJob(
+        stack,
+        "Training",
+        framework_version=version,
+        source_code=code(PARSER + "    parser.add_argument('--name')\n    parser.parse_args()\n"),
+        hyperparameters={"epochs": 3, "name": "a b"},
+    )
+    if whose is None:
+        assert found() == []
+        return
+    [(level, place, text)] = found()
+    assert (level, place) == ("warning", "/Stack/Training")
+    assert f"hyperparameter name: {whose} lets a shell read --name a b, which makes it 2 arguments" in text
+    assert text.endswith("[ack: cdk-sagemaker-pytorch:Training.shellArgument]")
+
+
 def test_tokens_are_not_checked_and_count_as_given(stack: Stack, code: Code, found: Found) -> None:
     text = CfnParameter(stack, "Text").value_as_string
     required = '    parser.add_argument("--seed", type=int, required=True)\n    parser.parse_args()\n'

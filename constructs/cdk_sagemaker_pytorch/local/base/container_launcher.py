@@ -109,7 +109,8 @@ def _copy_entries(source: str, target: str) -> None:
                 os.mkdir(place)
             else:
                 os.close(os.open(place, os.O_CREAT))
-            _bind(entry.path, place)
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                _bind(entry.path, place)
 
 
 def main() -> None:
