@@ -19,6 +19,13 @@ _MODEL_DIR = "/opt/ml/model"
 CODE_DIRECTORY = f"{_MODEL_DIR}/code"
 """Where a container of version 1.2 or newer finds the inference code."""
 
+# SageMaker lets 25 MB through to a real-time endpoint; TorchServe and Multi Model Server take 6.5 MB of it
+# unless they are told otherwise, which AWS's configuration lets the environment do (enable_envvars_config).
+_MAX_BODY_BYTES = str(25 * 1024 * 1024)
+_BODY_LIMITS = {
+    server: {f"{prefix}_MAX_{body}_SIZE": _MAX_BODY_BYTES for body in ("REQUEST", "RESPONSE")}
+    for server, prefix in (("torchserve", "TS"), ("mms", "MMS"))
+}
 
 OWN_VARIABLES = 10
 """How many variables of the library's own a container gets at most."""
@@ -116,4 +123,5 @@ def serving_environment(
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"
         environment["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] = entry_point
+    environment |= _BODY_LIMITS.get(server, {})
     return environment | (container or ServingContainer()).environment(server)

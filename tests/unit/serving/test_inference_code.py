@@ -35,12 +35,21 @@ def environment(version: str, **options: Any) -> dict[str, str]:
 
 
 def test_a_script_of_its_own_is_the_program() -> None:
-    assert environment("1.5.1") == {
+    assert environment("1.1") == {
         "SAGEMAKER_PROGRAM": "serve.py",
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
         "SAGEMAKER_REGION": "us-east-1",
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "prefix"), [("1.1", None), ("1.5.1", "MMS"), ("1.6", "TS"), ("2.6", "TS"), ("2.13", None)]
+)
+def test_the_server_takes_what_sagemaker_lets_through(version: str, prefix: str | None) -> None:
+    limits = {name: value for name, value in environment(version).items() if "_MAX_" in name}
+    names = (f"{prefix}_MAX_REQUEST_SIZE", f"{prefix}_MAX_RESPONSE_SIZE")
+    assert limits == (dict.fromkeys(names, "26214400") if prefix else {})
 
 
 def test_torchserve_imports_the_wrapper_that_runs_the_script() -> None:

@@ -45,6 +45,8 @@ def test_model_data_without_source_code_is_used_where_it_lies(
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
         "SAGEMAKER_REGION": {"Ref": "AWS::Region"},
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+        "TS_MAX_REQUEST_SIZE": "26214400",
+        "TS_MAX_RESPONSE_SIZE": "26214400",
     }
     Template.from_stack(stack).resource_count_is("AWS::Lambda::Function", 0)
     assert "a/model.tar.gz" in str(statements("ModelRole"))

@@ -28,6 +28,9 @@ _SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
 # The variables that tell TorchServe how long an answer may take, and its default in seconds.
 _TIMEOUTS = ("SAGEMAKER_TS_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT")
 _DEFAULT_TIMEOUT = 60.0
+# The same for the size of a request, in bytes, of TorchServe and Multi Model Server.
+_BODY_LIMITS = ("TS_MAX_REQUEST_SIZE", "MMS_MAX_REQUEST_SIZE")
+_DEFAULT_BODY_BYTES = 6_553_500
 
 
 def _own_serving_folder() -> Path:
@@ -68,7 +71,15 @@ def _timeout() -> float:
     return float(next(filter(None, given), _DEFAULT_TIMEOUT))
 
 
-def application(chain: Any, workers: Any, timeout: float, ready_file: Path) -> Starlette:
+def _most_bytes() -> int:
+    """Return how large a request may be."""
+    given = (os.environ.get(name) for name in _BODY_LIMITS)
+    return int(next(filter(None, given), _DEFAULT_BODY_BYTES))
+
+
+def application(
+    chain: Any, workers: Any, timeout: float, ready_file: Path, most_bytes: int = _DEFAULT_BODY_BYTES
+) -> Starlette:
     """Return the ASGI application that answers /ping and /invocations with a loaded handler chain.
 
     Parameters
@@ -81,6 +92,8 @@ def application(chain: Any, workers: Any, timeout: float, ready_file: Path) -> S
         Seconds until a request that is not answered gets 504.
     ready_file
         What to make when the application starts.
+    most_bytes
+        Size of a request beyond which it gets 413. Defaults to TorchServe's own limit.
     """
 
     async def ping(_: Request) -> Response:
@@ -91,6 +104,8 @@ def application(chain: Any, workers: Any, timeout: float, ready_file: Path) -> S
             body = await request.body()
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        if len(body) > most_bytes:
+            return Response(f"a request of more than {most_bytes} bytes", 413, media_type="text/plain")
         headers = dict(request.headers)
         content_type, accept = headers.get("content-type"), headers.get("accept")
         call = workers.run(chain.invoke, body, content_type, accept, headers)
@@ -130,7 +145,7 @@ def main() -> None:
     workers.watch(lambda: os.execv(sys.executable, sys.orig_argv))  # noqa: S606
     # Beside this file; the package is not there to import from.
     check = runpy.run_path(str(Path(__file__).with_name("token_check.py")))["TokenCheck"]
-    app = check(application(chain, workers, timeout, options.ready_file))
+    app = check(application(chain, workers, timeout, options.ready_file, _most_bytes()))
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 

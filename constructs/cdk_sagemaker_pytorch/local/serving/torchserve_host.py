@@ -23,8 +23,8 @@ _MODEL = "model"
 # TorchServe's own line once all output of a worker that died, its traceback above all, is in the log.
 _WORKER_DIED = re.compile(r"Stopped Scanner - \S+-stdout")
 _POLL_SECONDS = 0.2
-# What SageMaker lets through to a real-time endpoint is smaller than this.
-_MAX_BODY_BYTES = 100 * 1024 * 1024
+# TorchServe's own; AWS's configuration lets the environment raise it.
+_DEFAULT_BODY_BYTES = 6_553_500
 # Set where requests must carry a token. TorchServe makes its own, in key_file.json of its working folder.
 _TOKEN_VARIABLE = "LOCAL_AWS_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_MINUTES = 60 * 24 * 365
@@ -48,8 +48,8 @@ def _write_config(file: Path, ports: list[int], *, open_to_all: bool) -> None:
         "decode_input_request": "false",
         "disable_token_authorization": str(open_to_all).lower(),
         "token_expiration_min": _TOKEN_MINUTES,
-        "max_request_size": _MAX_BODY_BYTES,
-        "max_response_size": _MAX_BODY_BYTES,
+        "max_request_size": os.environ.get("TS_MAX_REQUEST_SIZE") or _DEFAULT_BODY_BYTES,
+        "max_response_size": os.environ.get("TS_MAX_RESPONSE_SIZE") or _DEFAULT_BODY_BYTES,
         "disable_system_metrics": "true",
     }
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")

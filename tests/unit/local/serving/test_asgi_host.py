@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,31 @@ def test_no_request_is_the_servers_mistake(
     if path == "/invocations" and method == "POST" and answer.status != 200 and not is_cut_short:
         assert answer.body
         assert b"Traceback" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [({}, 6_553_500), ({"TS_MAX_REQUEST_SIZE": "9"}, 9), ({"MMS_MAX_REQUEST_SIZE": "8"}, 8)],
+)
+def test_a_request_has_the_size_that_the_server_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], most: int
+) -> None:
+    for name in asgi_host._BODY_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert asgi_host._most_bytes() == most
+
+    class Workers:
+        stuck = False
+
+        async def run(self, _: Any, body: bytes, *__: Any) -> Any:
+            return SimpleNamespace(body=body, status=200, content_type=JSON)
+
+    chain: Any = SimpleNamespace(invoke=None)
+    limited = asgi_host.application(chain, Workers(), LIMIT_SECONDS, tmp_path / "ready", most)
+    assert send(limited, [], [b"x" * most]).status == 200
+    assert send(limited, [], [b"x" * most, b"y"]).status == 413
 
 
 @settings(max_examples=200, deadline=None)
