@@ -101,6 +101,8 @@ class Record:
         What SageMaker answered to the last call of this way that failed.
     made_again
         Whether a failed endpoint was deleted in order to be made again.
+    owed
+        Whether what was verified did not come back into service, and nobody has the turn to try it again.
     removing
         Versions to remove as soon as nothing serves them.
     step
@@ -121,6 +123,7 @@ class Record:
     attempts: int = 0
     problem: str | None = None
     made_again: bool = False
+    owed: bool = False
     removing: list[str] = field(default_factory=list)
     step: dict[str, Any] | None = None
     revision: int = 0
@@ -140,6 +143,7 @@ class Record:
     def end_way(self) -> None:
         """Forget what the endpoint was asked for: it is known what came of it."""
         self.ask, self.attempts, self.made_again = None, 0, False
+        self.owed = False
 
 
 class Ledger:

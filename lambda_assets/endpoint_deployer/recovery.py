@@ -40,7 +40,8 @@ class Recovery:
             return {"state": "settled"}  # whoever removes the endpoint does the rest
         holder = record.holder
         is_held = holder is not None and self._executions.is_running(holder.execution)
-        if not self._dead_runs(record) and (is_held or (holder is None and not record.removing)):
+        is_tidy = holder is None and not record.removing and not record.owed
+        if not self._dead_runs(record) and (is_held or is_tidy):
             return {"state": "settled"}
         try:
             with self._ledger.step(lambda record: None) as record:
@@ -72,13 +73,14 @@ class Recovery:
     def take_turn_of(self, holder: Holder) -> bool:
         """Finish the deployment of a holder that does not run any more; tell whether the turn is free.
 
-        Where what was verified does not serve either, it is: the next version may.
+        Where what was verified does not serve either, it is: the next version may. If none does, `reconcile`
+        still has to bring it back.
         """
         try:
             return self._take_over(holder)
         except EndpointNotInServiceError as error:
             print(f"{holder.version} not taken back: {error}")  # noqa: T201 - the log
-            self._ledger.change(lambda record: _give_up(record, holder))
+            self._ledger.change(lambda record: _give_up(record, holder, owed=True))
             return True
 
     def go_back(self, holder: Holder) -> bool:
@@ -137,12 +139,12 @@ class Recovery:
         ]
 
     def _leave_what_was_given_up(self) -> bool:
-        """Go one step back from a version that serves unverified; tell whether all is tidied up."""
+        """Go one step back from what serves unverified or not at all; tell whether all is tidied up."""
         found = self._way.settled()
         if found is None:
             return False
         record, look = self._ledger.read(), found[0]
-        if look.config in record.removing and not record.is_kept(look.config):
+        if record.owed or (look.config in record.removing and not record.is_kept(look.config)):
             arrived = self._way.back(record.verified)
             if arrived is None:
                 return False
@@ -176,10 +178,11 @@ def _removed(version: str, record: Record) -> None:
         record.removing.remove(version)
 
 
-def _give_up(record: Record, holder: Holder) -> None:
+def _give_up(record: Record, holder: Holder, *, owed: bool = False) -> None:
     """End a deployment without success."""
     record.holder = None
     record.end_way()
+    record.owed = owed
     record.runs.pop(holder.version, None)
     if not record.is_kept(holder.version) and holder.version not in record.removing:
         record.removing.append(holder.version)

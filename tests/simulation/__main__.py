@@ -33,8 +33,11 @@ def main() -> int:
         f"{arguments.seeds} seeds, {len(violations)} violations,"
         f" {arguments.seeds / seconds:.1f} seeds/s on {os.cpu_count()} cores\n"
     )
+    for violation in violations:
+        sys.stdout.write(violation.splitlines()[0] + "\n")
     for violation in violations[:3]:
         sys.stdout.write(violation + "\n")
+    sys.stdout.flush()
     needed = hunt_all(definition)
     for name, seeds in needed.items():
         sys.stdout.write(f"mutant {name}: " + (f"caught by seed {seeds}\n" if seeds >= 0 else "SURVIVES\n"))

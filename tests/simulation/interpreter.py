@@ -17,6 +17,7 @@ from cdk_sagemaker_pytorch.local.step_functions import jsonata
 from .world import World
 
 MOST_EVENTS = 5_000
+UNSUCCESSFUL = ("FAILED", "ABORTED", "TIMED_OUT")
 # No wildcard means these.
 _NEVER_CAUGHT = frozenset({"States.DataLimitExceeded", "States.Runtime"})
 
@@ -68,11 +69,15 @@ class Execution:
     def run(self) -> None:
         """Run it to its end, from the state where it stands."""
         self.status = "RUNNING"
+        self._deadline = self.world.now + self.definition["TimeoutSeconds"]
         while self._enter(self.definition["States"][self.state]):
             pass
         self.world.tell(f"{self.name} {self.status} {self.error} {self.cause[:200]}")
 
     def _enter(self, state: dict[str, Any]) -> bool:
+        if self.world.now >= self._deadline:
+            self.status = "TIMED_OUT"
+            return False
         self.path.append(self.state)
         self.events += 2
         assert self.events < MOST_EVENTS, f"the history is full: {self.path[-20:]}"

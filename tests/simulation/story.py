@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlet import GreenletExit
 
 from .code import Code
-from .interpreter import Execution, TaskError
+from .interpreter import UNSUCCESSFUL, Execution, TaskError
 from .services import Behaviour, DynamoDB, Runtime, SageMaker, error
 from .world import BEGINNING, Actor, Chances, World
 
@@ -347,7 +347,7 @@ class Story:
 
     def _ended(self, execution: Execution) -> None:
         """Send the status event, or lose it, or send it twice."""
-        if execution.status not in ("FAILED", "ABORTED") or self._closed:
+        if execution.status not in UNSUCCESSFUL or self._closed:
             return
         world = self.world
         if world.happens(world.chances.lost_event):
@@ -384,7 +384,7 @@ class Story:
         self._ended(execution)
 
     def _redrive(self) -> None:
-        ended = [e for e in self.executions.values() if e.status in ("FAILED", "ABORTED")]
+        ended = [e for e in self.executions.values() if e.status in UNSUCCESSFUL]
         if not ended or self._closed:
             return
         execution = self.world.random.choice(ended)

@@ -18,6 +18,12 @@ def test_a_thousand_stories_end_well(definition: dict[str, Any]) -> None:
     assert not violations, violations[0]
 
 
+# Each has once shown a fault that the thousand do not.
+@pytest.mark.parametrize("seed", [6320, 9425, 24942])
+def test_a_story_that_once_ended_badly_ends_well(definition: dict[str, Any], seed: int) -> None:
+    Story(seed, definition, Code()).tell()
+
+
 def test_a_seed_tells_the_same_story_again(definition: dict[str, Any]) -> None:
     seed = next(seed for seed in range(100) if Plan.of(seed).chances.throttle)
     stories = []

@@ -649,6 +649,48 @@ def test_a_failed_endpoint_is_made_again_with_the_verified_version(claimed: Sett
     assert claimed.sagemaker.endpoint.tags == {"cdk-sagemaker-pytorch:owner": STACK}
 
 
+def give_up(claimed: Setting) -> None:
+    """Let the next version have the turn of one that failed, and whose way back failed too."""
+    claimed.deploy(1)
+    stopped = claimed.begin(2)
+    claimed.stop(stopped)
+    claimed.sagemaker.settle("Failed", reason="no ping")
+    holder = claimed.code.ledger.Holder(stopped.execution, stopped.version, stopped.order, taking_back=True)
+    claimed.note(holder=holder, attempts=5)
+    assert claimed.recovery.take_turn_of(holder) is True
+    assert (claimed.record.holder, claimed.record.owed) == (None, True)
+
+
+def test_what_was_given_up_for_the_next_version_is_owed_until_it_is_back(claimed: Setting) -> None:
+    give_up(claimed)
+    claimed.note(removing=[])  # nothing else is left to do
+    for _ in range(2):
+        assert claimed.recovery.reconcile() == {"state": "moving"}
+        claimed.sagemaker.settle()
+    assert claimed.recovery.reconcile() == {"state": "settled"}
+    assert claimed.sagemaker.endpoint.config == version(1)
+    assert claimed.record.owed is False
+
+
+def test_what_does_not_come_back_stays_owed(claimed: Setting) -> None:
+    give_up(claimed)
+    claimed.note(attempts=5)
+    assert claimed.recovery.reconcile() == {"state": "stuck"}
+    assert claimed.record.owed is True
+
+
+def test_nothing_is_owed_when_the_next_version_serves(claimed: Setting) -> None:
+    give_up(claimed)
+    wanted = claimed.begin(3)
+    claimed.sagemaker.settle()  # the failed one is gone
+    assert claimed.bring(wanted)["state"] == "moving"
+    claimed.sagemaker.settle()
+    assert claimed.bring(wanted) == {"state": "in_service"}
+    assert claimed.deployer.commit(wanted, 1)["state"] == "deployed"
+    assert claimed.record.owed is False
+    assert claimed.sagemaker.endpoint.config == version(3)
+
+
 def test_an_endpoint_that_another_stack_has_made_anew_is_not_marked(claimed: Setting) -> None:
     claimed.deploy(1)
     stopped = claimed.wanted(2)
