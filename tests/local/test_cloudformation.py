@@ -113,6 +113,15 @@ def test_fails_and_rolls_back_when_a_custom_resource_fails(
         deploy(resources, update=True)
 
 
+def test_fails_at_once_when_the_function_of_a_custom_resource_does_not_exist(
+    deploy: Callable[..., Any],
+) -> None:
+    token = "arn:aws:lambda:us-east-1:123456789012:function:absent"
+    stack = deploy({"Thing": {"Type": "Custom::Thing", "Properties": {"ServiceToken": token}}})
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "Function not found" in stack["StackStatusReason"]
+
+
 def test_an_update_that_fails_takes_back_what_it_changed(
     aws: LocalAws, deploy: Callable[..., Any], name: str
 ) -> None:

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from cdk_sagemaker_pytorch.local.base.errors import NOT_RUN
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
@@ -118,7 +120,11 @@ class _Invocation(threading.Thread):
         self.error: dict[str, Any] | None = None
 
     def run(self) -> None:
-        response = client("lambda").invoke(FunctionName=self._function, Payload=json.dumps(self._event))
+        try:
+            response = client("lambda").invoke(FunctionName=self._function, Payload=json.dumps(self._event))
+        except (ClientError, BotoCoreError) as error:
+            self.error = {"errorType": type(error).__name__, "errorMessage": str(error)}
+            return
         payload = response["Payload"].read()
         if "FunctionError" in response:
             self.error = json.loads(payload)
