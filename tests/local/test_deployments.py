@@ -314,6 +314,7 @@ def test_an_execution_that_is_stopped_is_taken_back(
 def test_everything_goes_with_the_stack_in_the_middle_of_a_deployment(
     deployments: Deployments, serving: str, wait_for: Callable[..., Any]
 ) -> None:
+    deployments.aws.faults.delay_endpoint(ENDPOINT, 20)  # longer than the CDK CLI needs
     arn = deployments.start_with("late")
     wait_for(lambda: deployments.record()["holder"])
     deployments.aws.destroy(deployments.folder / "cdk.out")

@@ -264,8 +264,8 @@ def test_a_retained_endpoint_serves_on_until_a_stack_has_adopted_it(owned: Owned
     owned.deploy(adopt=True)
     owned.execute("broken", status="FAILED")
     assert owned.answer() == "retained"
-    newest = owned.execute("taken over")
-    assert owned.answer() == "taken over"
+    newest = owned.execute("adopted")
+    assert owned.answer() == "adopted"
     assert newest in owned.versions()
     owned.destroy()
     assert owned.endpoints() == set()
