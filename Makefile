@@ -32,7 +32,7 @@ test: setup ## Run the tests
 	$(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile
 
 explore: setup ## Look for new failing examples of the property tests
-	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance" -n auto --dist loadfile --timeout 1800 \
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile --timeout 1800 \
 		$$(grep -rlE "@given" tests/assets tests/unit)
 
 check: setup ## Check format, lint, import rules and types
