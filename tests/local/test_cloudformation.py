@@ -116,8 +116,8 @@ def test_fails_and_rolls_back_when_a_custom_resource_fails(
 def test_fails_at_once_when_the_function_of_a_custom_resource_does_not_exist(
     deploy: Callable[..., Any],
 ) -> None:
-    token = "arn:aws:lambda:us-east-1:123456789012:function:absent"
-    stack = deploy({"Thing": {"Type": "Custom::Thing", "Properties": {"ServiceToken": token}}})
+    absent = "arn:aws:lambda:us-east-1:123456789012:function:absent"
+    stack = deploy({"Thing": {"Type": "Custom::Thing", "Properties": {"ServiceToken": absent}}})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "Function not found" in stack["StackStatusReason"]
 
