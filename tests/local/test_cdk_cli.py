@@ -43,27 +43,40 @@ with LocalAws() as aws:
 SETTINGS = {"VersioningConfiguration": {"Status": "Enabled"}}
 
 
+def start_cli(
+    aws: LocalAws, *arguments: str, app: str, folder: Path, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start the CLI in a folder, in a session of its own."""
+    cli = CdkCli(aws.environment)
+    return subprocess.Popen(
+        [*cli._command(), *arguments, "--app", app, "--no-color", "--ci"],
+        cwd=folder,
+        env=cli._variables() | (env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @pytest.fixture
 def cdk(aws: LocalAws, tmp_path: Path, name: str) -> Callable[..., tuple[int, str]]:
     """Run the CLI in a folder with an app, whose bucket has some settings; return exit code and output."""
     (tmp_path / "app.py").write_text(APP)
-    cli = CdkCli(aws.environment)
 
     def run(*arguments: str, **bucket: Any) -> tuple[int, str]:
-        command = [*cli._command(), *arguments, "--app", f"{sys.executable} app.py", "--no-color", "--ci"]
-        if arguments[0] == "deploy":
-            command += ["--require-approval", "never"]
-        variables = cli._variables() | {"STACK": name, "BUCKET": json.dumps(bucket)}
-        process = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        more = ("--require-approval", "never") if arguments[0] == "deploy" else ()
+        process = start_cli(
+            aws,
+            *arguments,
+            *more,
+            app=f"{sys.executable} app.py",
+            folder=tmp_path,
+            env={"STACK": name, "BUCKET": json.dumps(bucket)},
         )
-        return process.returncode, process.stdout
+        output, _ = process.communicate()
+        return process.returncode, output
 
     return run
 
@@ -136,19 +149,9 @@ def templates(tmp_path: Path, name: str) -> Callable[..., None]:
 @pytest.fixture
 def run_cdk(aws: LocalAws, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start the CLI on the cloud assembly that `templates` wrote."""
-    cli = CdkCli(aws.environment)
 
     def run(*arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*cli._command(), *arguments, "--app", str(tmp_path), "--no-color", "--ci"],
-            cwd=tmp_path,
-            env=cli._variables(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start_cli(aws, *arguments, app=str(tmp_path), folder=tmp_path)
 
     return run
 
