@@ -4,6 +4,7 @@ import re
 import threading
 import uuid
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -234,7 +235,7 @@ class CloudFormationResponse(BaseResponse):
             "ExecutionStatus": "UNAVAILABLE" if no_changes else "AVAILABLE",
             "CreationTime": stack.creation_time,
             "Changes": changes,
-            "_deploy": ((template, body, parameters), tags),
+            "_deploy": partial(stack.deploy, template, body, parameters, tags=tags),
         }
         return ActionResult({"Id": arn, "StackId": stack.stack_id})
 
@@ -258,8 +259,7 @@ class CloudFormationResponse(BaseResponse):
         # The others were made for the stack as it was.
         _forget_change_sets(stack)
         _change_sets[change_set["ChangeSetId"]] = change_set | {"ExecutionStatus": "EXECUTE_COMPLETE"}
-        what, tags = change_set["_deploy"]
-        stack.deploy(*what, tags=tags, disable_rollback=self._disable_rollback())
+        change_set["_deploy"](disable_rollback=self._disable_rollback())
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:

@@ -149,12 +149,12 @@ def _version_2(credentials: Credentials, request: SignedRequest, environ: Mappin
 
 def _query(environ: Mapping[str, Any]) -> str:
     """Return the query with its names and values encoded as AWS does, without the signature itself."""
+    query = environ["QUERY_STRING"]
     encoded = []
-    for pair in filter(None, [environ["QUERY_STRING"]]):
-        for item in pair.split("&"):
-            name, _, value = (_encode(part) for part in item.partition("="))
-            if name != "X-Amz-Signature":
-                encoded.append(f"{name}={value}")
+    for item in query.split("&") if query else []:
+        name, _, value = (_encode(part) for part in item.partition("="))
+        if name != "X-Amz-Signature":
+            encoded.append(f"{name}={value}")
     return "&".join(encoded)
 
 

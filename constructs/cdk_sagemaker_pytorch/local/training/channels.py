@@ -8,11 +8,9 @@ from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.path_parts import path_part
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 
+from .failure import JobError
+
 _FILE_MODES = ("File", "FastFile")
-
-
-class JobError(Exception):
-    """What SageMaker reports as the reason of a failed job, besides the script's own errors."""
 
 
 def download_channel(

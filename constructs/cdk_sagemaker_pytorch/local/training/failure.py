@@ -1,8 +1,12 @@
-"""How a failed training job says why: the toolkit's failure file and SageMaker's FailureReason."""
+"""How a failed job says why: the toolkit's failure file and SageMaker's FailureReason."""
 
 from pathlib import Path
 
 _FAILURE_REASON_LENGTH = 1024
+
+
+class JobError(Exception):
+    """What SageMaker reports as the reason of a failed job, besides the errors of what runs in it."""
 
 
 class TrainingError(Exception):

@@ -23,9 +23,10 @@ from cdk_sagemaker_pytorch.local.base.server_state import Credentials, aws_envir
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
 from .attempts import Attempts, Interruption, is_spot
-from .channels import JobError, download_channel
+from .channels import download_channel
 from .checkpoints import CheckpointSync
 from .environment import TrainingEnvironment
+from .failure import JobError
 from .hyperparameters import decode_hyperparameters
 from .metrics import MetricReader
 from .runner import TrainingRun
@@ -320,9 +321,7 @@ class TrainingJob:
                 region=region,
                 through_shell=self._through_shell,
                 max_runtime_seconds=self._attempts.runtime_left,
-                checkpoint_path=Path(
-                    (self.request.get("CheckpointConfig") or {}).get("LocalPath", DEFAULT_CHECKPOINT_PATH)
-                ),
+                checkpoint_path=Path(_checkpoint_path(self.request)),
             )
         except ValueError as error:
             raise JobError(f"ClientError: {error}") from error
@@ -416,7 +415,7 @@ def _check(request: Mapping[str, Any]) -> None:
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to"
             " MaxRuntimeInSeconds"
         )
-    path = (request.get("CheckpointConfig") or {}).get("LocalPath", "/opt/ml/checkpoints")
+    path = _checkpoint_path(request)
     if path != posixpath.normpath(path) or path in ("/", "/opt", "/opt/ml") or not path.startswith("/"):
         problems.append(f"LocalPath of CheckpointConfig must be the absolute path of a folder, got {path}")
     for definition in algorithm.get("MetricDefinitions", []):
@@ -426,6 +425,10 @@ def _check(request: Mapping[str, Any]) -> None:
             problems.append(f"the Regex of metric {definition['Name']} is not valid: {error}")
     if problems:
         raise ValidationError("; ".join(problems))
+
+
+def _checkpoint_path(request: Mapping[str, Any]) -> str:
+    return str((request.get("CheckpointConfig") or {}).get("LocalPath", DEFAULT_CHECKPOINT_PATH))
 
 
 def _now() -> dt.datetime:

@@ -27,6 +27,7 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, 
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 
+from .failure import JobError
 from .hard_coded_paths import find_hard_coded_paths
 
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
@@ -35,10 +36,6 @@ _MAX_REASON = 1024  # of DescribeProcessingJob, for both texts
 _DEFAULT_MAX_RUNTIME_S = 86_400.0
 
 _logger = logging.getLogger(__name__)
-
-
-class _JobError(Exception):
-    """What SageMaker reports as the reason of a failed job, besides the container's own errors."""
 
 
 class ProcessingJob:
@@ -133,7 +130,7 @@ class ProcessingJob:
             # Names are used once; what is there is of an earlier start of the local AWS.
             shutil.rmtree(self.directory, ignore_errors=True)
             reason = self._run_to_the_end()
-        except (_JobError, RoleError) as error:
+        except (JobError, RoleError) as error:
             reason = f"ClientError: {error}"
         except Exception as error:
             _logger.exception("processing job %s", self.name)
@@ -214,7 +211,7 @@ class ProcessingJob:
         own = f"{self.folder}/"
         scripts = [Path(part) for part in command if part.startswith(own) and Path(part).is_file()]
         if places := [place for script in scripts for place in find_hard_coded_paths(script.parent)]:
-            raise _JobError(
+            raise JobError(
                 f"{CONTAINER_FOLDER} is written in {', '.join(places)}, and this system does not let the"
                 f" local AWS give a job a {CONTAINER_FOLDER} of its own ({reason}): hand the folders over as"
                 " arguments or variables of the job, where they are replaced"
@@ -231,7 +228,7 @@ class ProcessingJob:
     def _local(self, container_path: str) -> Path:
         path = Path(self._here(container_path)).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            raise _JobError(f"LocalPath must be below /opt/ml/processing, got {container_path}")
+            raise JobError(f"LocalPath must be below /opt/ml/processing, got {container_path}")
         return path
 
     def _download(self, s3: Any, source: Mapping[str, Any]) -> None:
@@ -239,10 +236,10 @@ class ProcessingJob:
         try:
             keys = s3_transfer.list_keys(s3, place["S3Uri"])
             if not keys:
-                raise _JobError(f"no S3 objects found under {place['S3Uri']} of {source['InputName']}")
+                raise JobError(f"no S3 objects found under {place['S3Uri']} of {source['InputName']}")
             s3_transfer.download_keys(s3, place["S3Uri"], keys, self._local(place["LocalPath"]))
         except s3_transfer.TRANSFER_ERRORS as error:
-            raise _JobError(
+            raise JobError(
                 f"Data download failed: input {source['InputName']}, S3 URL {place['S3Uri']}: {error}"
             ) from error
 
@@ -250,7 +247,7 @@ class ProcessingJob:
         try:
             s3_transfer.upload_folder(s3, self._local(output["LocalPath"]), output["S3Uri"])
         except s3_transfer.TRANSFER_ERRORS as error:
-            raise _JobError(f"cannot upload to {output['S3Uri']}: {error}") from error
+            raise JobError(f"cannot upload to {output['S3Uri']}: {error}") from error
 
 
 def _check(request: Mapping[str, Any]) -> None:
