@@ -24,8 +24,9 @@ from cdk_sagemaker_pytorch.local.base.sagemaker_records import (
 )
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
-from cdk_sagemaker_pytorch.local.serving.endpoints import Deployment, Endpoint
-from cdk_sagemaker_pytorch.local.training.attempts import Interruption
+from cdk_sagemaker_pytorch.local.serving.deployment import Deployment
+from cdk_sagemaker_pytorch.local.serving.endpoints import Endpoint
+from cdk_sagemaker_pytorch.local.training.attempts import Interruption, is_spot
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
 
@@ -68,12 +69,10 @@ class LocalSageMakerResponse(SageMakerResponse):
             )
         _check_role(request["RoleArn"])
         job = TrainingJob(request)
-        is_spot = _is_spot(request)
-        same = [
-            other.request for other in _running(self._training_jobs) if _is_spot(other.request) == is_spot
-        ]
+        spot = is_spot(request)
+        same = [other.request for other in _running(self._training_jobs) if is_spot(other.request) == spot]
         check_quotas(
-            "spot training job" if is_spot else "training job",
+            "spot training job" if spot else "training job",
             job_instances(request["ResourceConfig"]),
             [job_instances(other["ResourceConfig"]) for other in same],
         )
@@ -192,22 +191,23 @@ class LocalSageMakerResponse(SageMakerResponse):
         name = request["EndpointName"]
         if name in self._endpoints:
             raise ValidationError(f'Cannot create already existing endpoint "{self._endpoints[name].arn}".')
-        deployment = Deployment(name, self._endpoint_config(), self._find_model)
-        self._check_endpoint_quotas(deployment.config)
+        config = self._endpoint_config()
+        self._check_endpoint_quotas(config)
         endpoint = self._endpoints[name] = Endpoint(name, request.get("Tags") or [])
-        endpoint.create(deployment)
+        endpoint.create(Deployment(name, config, self._find_model))
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def update_endpoint(self) -> ActionResult:
         """Answer UpdateEndpoint."""
         endpoint, request = self._endpoint(), self._request()
         retains = request.get("RetainAllVariantProperties", False)
-        self._check_endpoint_quotas(self._endpoint_config())
+        config = self._endpoint_config()
+        self._check_endpoint_quotas(config)
         excluded = {
             item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
         }
         endpoint.update(
-            Deployment(endpoint.name, self._endpoint_config(), self._find_model),
+            Deployment(endpoint.name, config, self._find_model),
             retain_weights=retains and "DesiredWeight" not in excluded,
             retain_counts=retains and "DesiredInstanceCount" not in excluded,
         )
@@ -380,10 +380,6 @@ def _summaries(records: Iterable[Record], kind: str) -> list[dict[str, Any]]:
         {f"{kind}Name": record.name, f"{kind}Arn": record.arn, "CreationTime": record.creation_time}
         for record in list(records)
     ]
-
-
-def _is_spot(request: dict[str, Any]) -> bool:
-    return bool(request.get("EnableManagedSpotTraining"))
 
 
 def _running(jobs: dict[str, Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """SageMaker's quotas: how many instances of a type may run at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,20 +47,20 @@ def check_quotas(usage: Usage, wanted: Mapping[str, int], running: Iterable[Mapp
             )
 
 
-def job_instances(resources: Mapping[str, Any]) -> dict[str, int]:
+def job_instances(resources: Mapping[str, Any]) -> Counter[str]:
     """Return the instances that a ResourceConfig or a ClusterConfig asks for, by type."""
     groups: Iterable[Mapping[str, Any]] = resources.get("InstanceGroups") or [resources]
     return _by_type((group.get("InstanceType"), group.get("InstanceCount", 1)) for group in groups)
 
 
-def variant_instances(variants: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def variant_instances(variants: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """Return the instances of production variants, by type; serverless ones have none."""
     return _by_type((item.get("InstanceType"), item.get("InitialInstanceCount", 1)) for item in variants)
 
 
-def _by_type(counts: Iterable[tuple[str | None, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+def _by_type(counts: Iterable[tuple[str | None, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
     for instance_type, count in counts:
         if instance_type is not None:
-            total[instance_type] = total.get(instance_type, 0) + count
+            total[instance_type] += count
     return total
