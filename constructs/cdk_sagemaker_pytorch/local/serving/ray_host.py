@@ -5,9 +5,9 @@ one that SM_RAYSERVE_APP names.
 
 Ray listens on every interface of the machine unless told otherwise, with RPC that unpickles what it is
 sent. It is told otherwise in three ways: by its switch for machines without a cluster, by the loopback
-address of the HTTP proxy, and in each worker by `_keep_to_ourselves`. Other users of the machine reach
-loopback too: so RPC needs a token of this Ray alone, and HTTP that of the model server. Ray also takes three
-fixed ports, which are replaced by free ones so that endpoints run side by side.
+address of the HTTP proxy, and in each worker by `ray_worker_guard`. Other users of the machine reach
+loopback too: so RPC needs a token of this Ray alone, and HTTP that of the model server. Ray also takes a
+fixed port, which is replaced by a free one so that endpoints run side by side.
 """
 
 import argparse
@@ -29,36 +29,11 @@ _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _MIN_CPUS = 16
 # A busy machine takes its time to start Ray.
 _NODE_SECONDS = 300.0
+# The controller and the proxy of Serve; they import what they need while the node goes on starting.
+_WORKERS_AT_START = 2
+_PRELOADED = ("ray.serve._private.controller", "ray.serve._private.proxy")
 _CHECK_MODULE = "local_aws_token_check"
-
-
-def _keep_to_ourselves() -> None:
-    """Let the gRPC servers of this worker process listen on loopback alone, and to Ray's token alone.
-
-    Serve binds each replica's to [::], and takes what it gets there for its own.
-    """
-    import grpc  # type: ignore[import-untyped]
-    from grpc.aio import _server  # type: ignore[import-untyped]
-    from ray._private.authentication import grpc_authentication_client_interceptor as client_side
-    from ray._private.authentication import grpc_authentication_server_interceptor as server_side
-
-    add_insecure_port, new_server = _server.Server.add_insecure_port, grpc.aio.server
-    new_channel = grpc.aio.insecure_channel
-
-    def add_loopback_port(self: Any, address: str) -> Any:
-        return add_insecure_port(self, address.replace("[::]", "127.0.0.1"))
-
-    def server_with_check(*args: Any, interceptors: Any = None, **options: Any) -> Any:
-        checks = [server_side.AsyncAuthenticationServerInterceptor()]
-        return new_server(*args, interceptors=[*checks, *(interceptors or ())], **options)
-
-    def channel_with_token(*args: Any, interceptors: Any = None, **options: Any) -> Any:
-        tokens = client_side.get_async_auth_interceptors()  # type: ignore[no-untyped-call]
-        return new_channel(*args, interceptors=[*tokens, *(interceptors or ())], **options)
-
-    _server.Server.add_insecure_port = add_loopback_port
-    grpc.aio.server = server_with_check
-    grpc.aio.insecure_channel = channel_with_token
+_GUARD_MODULE = "local_aws_guard"
 
 
 def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,13 +52,36 @@ def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
-def _start_ray(work_dir: Path, ports: list[int]) -> None:
-    autoscaler_port, dashboard_port, agent_port = ports[:3]
-    # The proxy of Serve imports the check by its name, in a process of its own.
+def _make_node_small(agent_port: int) -> None:
+    """Leave out the processes that nobody asks here, and begin with the workers that Serve needs."""
+    from ray._private import services
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    make_params, start_process = RayParams.__init__, services.start_ray_process
+
+    def with_free_agent_port(self: Any, *args: Any, **options: Any) -> None:
+        ours = {"dashboard_agent_listen_port": agent_port, "no_monitor": True}
+        make_params(self, *args, **{**ours, **options})
+
+    def with_two_workers(command: list[str], *args: Any, **options: Any) -> Any:
+        flag = "--num_prestart_python_workers="  # as many as CPUs, otherwise
+        command = [f"{flag}{_WORKERS_AT_START}" if part.startswith(flag) else part for part in command]
+        return start_process(command, *args, **options)
+
+    RayParams.__init__ = with_free_agent_port  # type: ignore[method-assign]
+    Node.start_api_server = lambda *_, **__: None  # type: ignore[method-assign]
+    services.start_ray_process = with_two_workers
+    services.get_node = _patiently(services.get_node)
+
+
+def _start_ray(work_dir: Path, agent_port: int) -> None:
+    # Processes of Ray import these by their names.
     modules, temporary = work_dir / "modules", work_dir / "r"
     modules.mkdir()
     temporary.mkdir()  # Ray opens its folder to all users; the one around it is closed
     shutil.copy(Path(__file__).with_name("token_check.py"), modules / f"{_CHECK_MODULE}.py")
+    shutil.copy(Path(__file__).with_name("ray_worker_guard.py"), modules / f"{_GUARD_MODULE}.py")
     os.environ.update(
         PYTHONPATH=os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(modules)])),
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=f"{_CHECK_MODULE}:ray_serve_middlewares",
@@ -97,30 +95,27 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         RAY_TMPDIR=str(temporary),
         RAY_COLOR_PREFIX="0",
         RAY_DEDUP_LOGS="0",
+        RAY_preload_python_modules=",".join((_GUARD_MODULE, *_PRELOADED)),
+        RAY_prestart_worker_first_driver="1",
         RAY_worker_niceness="0",  # 15 by default: whatever else this machine does would come first
-        AUTOSCALER_METRIC_PORT=str(autoscaler_port),
-        DASHBOARD_METRIC_PORT=str(dashboard_port),
+        # Serve itself says here whether the model loads.
+        CDK_SAGEMAKER_PYTORCH_CHECK_MODEL="false",
         RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT="1",  # a model that does not load does not load later either
     )
     import ray
-    from ray._private import services
-    from ray._private.parameter import RayParams
 
-    original = RayParams.__init__
-
-    def with_free_agent_port(self: Any, *args: Any, **options: Any) -> None:
-        original(self, *args, **{"dashboard_agent_listen_port": agent_port, **options})
-
-    RayParams.__init__ = with_free_agent_port  # type: ignore[method-assign]
-    services.get_node = _patiently(services.get_node)
+    _make_node_small(agent_port)
+    # Imported while the node starts.
+    serve = threading.Thread(target=importlib.import_module, args=["ray.serve._private.api"])
+    serve.start()
     ray.init(
         address="local",
         include_dashboard=False,
         num_cpus=max(os.cpu_count() or 1, _MIN_CPUS),
         object_store_memory=_OBJECT_STORE_BYTES,
-        runtime_env={"worker_process_setup_hook": _keep_to_ourselves},
         _temp_dir=str(temporary),
     )
+    serve.join()
 
 
 def _serve(model_dir: Path, port: int) -> None:
@@ -169,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
 
     stopped = threading.Event()
-    _start_ray(options.work_dir, options.internal_ports)
+    _start_ray(options.work_dir, options.internal_ports[0])
     try:
         _serve(options.model_dir, options.port)
     except RuntimeError as error:
