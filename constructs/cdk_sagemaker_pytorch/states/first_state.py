@@ -1,5 +1,8 @@
 """The choice that a fragment of ours begins with."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -13,10 +16,14 @@ class FirstState(sfn.Choice):
     ----------
     scope, construct_id
         As for every construct; the id is the name of the state.
+    assign : Mapping, optional
+        Variables to set where none of the choices applies. Defaults to none.
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(scope, construct_id, query_language=sfn.QueryLanguage.JSONATA)
+    def __init__(
+        self, scope: Construct, construct_id: str, *, assign: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(scope, construct_id, query_language=sfn.QueryLanguage.JSONATA, assign=assign)
         self._owner = scope.node.path
 
     def bind_to_graph(self, graph: sfn.StateGraph) -> None:

@@ -8,7 +8,7 @@ from cdk_sagemaker_pytorch.states.jsonata import literal
 
 __all__ = ["EXECUTION_INPUT", "input_problems", "named_training_job"]
 
-EXECUTION_INPUT = ("hyperparameters", "inputs", "training_job_name")
+EXECUTION_INPUT = ("hyperparameters", "inputs", "training_job_name", "resume_from")
 """Members of an execution's input; null counts as absent."""
 
 
@@ -19,6 +19,7 @@ def input_problems(
     own_hyperparameters: int,
     channels: Collection[str],
     own_channels: Collection[str] = (),
+    has_checkpoints: bool = False,
 ) -> str:
     """Write JSONata of what is wrong with an execution's input: a text, empty when nothing is.
 
@@ -34,6 +35,8 @@ def input_problems(
         Names of the construct's own channels. Without any an execution can give none either.
     own_channels : collection of str, optional
         Names of channels that the library adds. Defaults to none.
+    has_checkpoints : bool, optional
+        Whether a job may begin with the checkpoints of another. Defaults to no.
     """
     checks = [
         unknown_members(EXECUTION_INPUT, ", ".join(EXECUTION_INPUT)),
@@ -44,6 +47,7 @@ def input_problems(
         ),
         *_input_checks(channels, own_channels),
         *_job_name_checks(),
+        *_resume_checks(has_checkpoints),
     ]
     definitions = (
         " $object := function($value) {$type($value) = 'object' ? $value : {}};"
@@ -100,10 +104,16 @@ def _input_checks(names: Collection[str], own_names: Collection[str]) -> Iterato
         )
 
 
-def named_training_job() -> str:
-    """Write the check for what cannot be the name of a training job."""
+def named_training_job(member: str = "training_job_name") -> str:
+    """Write the check for what cannot be the name of a training job.
+
+    Parameters
+    ----------
+    member : str, optional
+        The member that has it. Defaults to ``training_job_name``.
+    """
     pattern = f"^{API_LIMITS['TrainingJobName']['pattern']}$"
-    return not_matching("training_job_name", pattern, "the name of a training job")
+    return not_matching(member, pattern, "the name of a training job")
 
 
 def _job_name_checks() -> Iterator[str]:
@@ -111,6 +121,20 @@ def _job_name_checks() -> Iterator[str]:
     yield (
         "$given($in.training_job_name) and ($given($in.hyperparameters) or $given($in.inputs))"
         " ? 'training_job_name is of a job that has been trained: leave out hyperparameters and inputs'"
+    )
+
+
+def _resume_checks(has_checkpoints: bool) -> Iterator[str]:
+    if not has_checkpoints:
+        yield (
+            "$given($in.resume_from)"
+            " ? 'resume_from must be left out, for the training job declares no checkpoints'"
+        )
+        return
+    yield named_training_job("resume_from")
+    yield (
+        "$given($in.resume_from) and $given($in.training_job_name)"
+        " ? 'resume_from begins a new job, training_job_name attaches to one: leave one of them out'"
     )
 
 

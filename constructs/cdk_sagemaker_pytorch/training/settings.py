@@ -30,11 +30,15 @@ from cdk_sagemaker_pytorch.common.options import (
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
+from cdk_sagemaker_pytorch.states import jsonata
+
+from .checkpoint_lineage import CHECKPOINTS_URI, CheckpointCopier, CheckpointLineage
 
 __all__ = ["Checkpoints", "Compute", "JobOptions", "OutputData"]
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
-_LONGEST_RUN_SECONDS = 28 * 24 * 3600
+_DAY_SECONDS = 24 * 3600
+_LONGEST_RUN_SECONDS = 28 * _DAY_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,14 +231,22 @@ class OutputData(Options):
 class Checkpoints(Options):
     """Where a folder of checkpoints is kept in sync with. A text stands for ``Checkpoints(prefix=...)``.
 
+    Each execution has a prefix of its own below `prefix`: a job that is interrupted goes on with its
+    checkpoints, and the next execution begins without any, unless its input names a job to begin with:
+    ``{"resume_from": "the job"}``.
+
     Attributes
     ----------
     prefix : str
-        Key prefix. Defaults to ``checkpoints``.
+        Key prefix of all executions. Defaults to ``checkpoints``.
     bucket : s3.IBucket, optional
         Its bucket. Defaults to the one of the model artifacts.
     local_path : str, optional
         The folder in the container. Defaults to ``/opt/ml/checkpoints``.
+    expiration : Duration, optional
+        How long after it was written a checkpoint is removed, in whole days, by a lifecycle rule of the
+        bucket, which must be one that this app makes. Defaults to 90 days in a bucket that the training job
+        makes, and to never in another.
     """
 
     _simple: ClassVar[str | None] = "prefix"
@@ -242,12 +254,39 @@ class Checkpoints(Options):
     prefix: str = option(Prefix(), "checkpoints")
     bucket: s3.IBucket | None = option(Resource(attribute="bucket_arn", wanted=BUCKET))
     local_path: str | None = option(Text("CheckpointConfig.LocalPath", "DirectoryPath"))
+    expiration: Duration | None = option(Seconds(least=_DAY_SECONDS))
 
-    def bind(self, role: iam.IRole, output: s3.IBucket) -> dict[str, Any]:
-        """Let a job read and write its checkpoints, and write where they are as members of the request.
+    def check_with(self, problems: Problems, name: str, output: OutputData) -> None:
+        """Note an expiration that is no rule of a bucket.
 
         Parameters
         ----------
+        problems : Problems
+            Gets the findings.
+        name : str
+            Name of the group.
+        output : OutputData
+            Has the bucket, unless the group has one.
+        """
+        bucket = self.bucket or output.bucket
+        problems.check(
+            self.expiration is None or bucket is None or hasattr(bucket, "add_lifecycle_rule"),
+            f"{name}.expiration needs a bucket that this app makes: give an imported one the rule where it is"
+            " made",
+        )
+        if isinstance(self.expiration, Duration) and not self.expiration.is_unresolved():
+            seconds = self.expiration.to_seconds(integral=False)
+            problems.check(
+                seconds % _DAY_SECONDS == 0, f"{name}.expiration must be whole days, got {seconds:g} seconds"
+            )
+
+    def bind(self, scope: Construct, role: iam.IRole, output: s3.IBucket) -> CheckpointLineage:
+        """Let a job read and write its checkpoints, and make what copies them to the next.
+
+        Parameters
+        ----------
+        scope : Construct
+            Where what is made lives.
         role : iam.IRole
             Role of the job.
         output : s3.IBucket
@@ -255,4 +294,14 @@ class Checkpoints(Options):
         """
         bucket = self.bucket or output
         bucket.grant_read_write(role, f"{self.prefix}/*")
-        return {"CheckpointConfig.S3Uri": bucket.s3_url_for_object(self.prefix), **self.members()}
+        expiration = self.expiration
+        if expiration is None and bucket.node.scope is scope:
+            expiration = Duration.days(90)
+        if expiration is not None and isinstance(bucket, s3.Bucket):
+            bucket.add_lifecycle_rule(expiration=expiration, prefix=f"{self.prefix}/")
+        copier = CheckpointCopier(scope, "Checkpoints", bucket=bucket, prefix=self.prefix)
+        return CheckpointLineage(uri=f"{bucket.s3_url_for_object(self.prefix)}/", copier=copier)
+
+    def members_with(self) -> dict[str, Any]:
+        """Write them as members of the request; the URI is a variable of the states."""
+        return {"CheckpointConfig.S3Uri": jsonata.evaluate(CHECKPOINTS_URI), **self.members()}

@@ -42,8 +42,9 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     used more than once, each further use is a step of its own, `states`. Its input may carry, all optional,
     ``hyperparameters`` (an object, merged over the construct's own), ``inputs`` (channel name to S3 URI,
     merged over the construct's own if it has any; grant the job to read what lies elsewhere:
-    ``bucket.grant_read(job)``) and ``training_job_name``: the job to attach to instead of training a new
-    one. Its output is ``{"training_job_name", "model_data", "metrics"}``.
+    ``bucket.grant_read(job)``), ``training_job_name``: the job to attach to instead of training a new
+    one, and, where it has `checkpoints`, ``resume_from``: the job whose checkpoints to begin with. Its output
+    is ``{"training_job_name", "model_data", "metrics"}``.
 
     The state machine's role gets what the states need; the training job has a role of its own, which
     may read the source code and the channels and write below its output path, and nothing else.
@@ -78,8 +79,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     output : OutputData or s3.IBucket, optional
         Where model artifacts go, and how. Defaults to those of `OutputData`.
     checkpoints : Checkpoints or str, optional
-        Where ``/opt/ml/checkpoints`` is kept in sync with; a text is a prefix in the output bucket.
-        Defaults to no checkpoints.
+        Where ``/opt/ml/checkpoints`` is kept in sync with, each execution's below a prefix of its own; a text
+        is the prefix of them all in the output bucket. Defaults to no checkpoints.
     networking : Networking, optional
         A VPC, isolation, encryption between hosts. Defaults to those of `Networking`.
     image : PyTorchImage, optional
@@ -144,6 +145,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self._checkpoints = (
             None if checkpoints is None else Checkpoints.of(checkpoints, problems, "checkpoints")
         )
+        if self._checkpoints is not None:
+            self._checkpoints.check_with(problems, "checkpoints", self.output)
         self._networking = Networking.of(networking, problems, "networking")
         self._given = Hyperparameters(hyperparameters, problems, torch_distributed=torch_distributed)
         self._metrics = check_metric_definitions(problems, metric_definitions, bundled=source_code is None)
@@ -166,6 +169,9 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         image_config = image.bind(self, instance_type=instance_type, framework_version=self.framework_version)
         archive = self._bind_code(image.py_version)
         self._grant(archive, image_config)
+        self._lineage = (
+            self._checkpoints.bind(self, self.role, self.output_bucket) if self._checkpoints else None
+        )
         self._request = self._render(archive, image_config.image_uri)
         self._states: TrainingStates | None = None
 
@@ -205,7 +211,12 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             count = sum(isinstance(child, TrainingStates) for child in scope.node.children)
             construct_id = f"States{count + 1}" if count else "States"
         return TrainingStates(
-            scope, construct_id, request=self._request, job_name_prefix=self.job_name_prefix, role=self.role
+            scope,
+            construct_id,
+            request=self._request,
+            job_name_prefix=self.job_name_prefix,
+            role=self.role,
+            lineage=self._lineage,
         )
 
     @property
@@ -234,6 +245,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             own_hyperparameters=self._given.own_count,
             channels=self.inputs,
             own_channels=[CODE_CHANNEL] if self._networking.enable_network_isolation else [],
+            has_checkpoints=self._checkpoints is not None,
         )
 
     def grant_read_output(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -278,7 +290,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             self._channels(archive),
             {"Environment": self._environment} if self._environment else {},
             self._networking.bind(self, self.role),
-            self._checkpoints.bind(self.role, self.output_bucket) if self._checkpoints else {},
+            self._checkpoints.members_with() if self._checkpoints else {},
         )
 
     def _hyperparameters(self, archive: SourceArchive) -> str:

@@ -15,6 +15,8 @@ from cdk_sagemaker_pytorch.states.job_state import job_statements
 from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
+from .checkpoint_lineage import CheckpointLineage, ResumeStates
+
 __all__ = ["TrainingStates"]
 
 # How long until an attached job is looked at again: a twentieth of the time that it was waited for, so that
@@ -37,6 +39,8 @@ class TrainingStates(Fragment):
         Prefix of the names of its training jobs.
     role : iam.IRole
         Role of its training jobs.
+    lineage : CheckpointLineage, optional
+        Where their checkpoints are. Defaults to nowhere.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class TrainingStates(Fragment):
         request: Mapping[str, Any],
         job_name_prefix: str,
         role: iam.IRole,
+        lineage: CheckpointLineage | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         arguments = {"TrainingJobName": jsonata.evaluate(self.job_name(job_name_prefix)), **request}
@@ -66,12 +71,20 @@ class TrainingStates(Fragment):
             )
             .otherwise(self._not_completed())
         )
-        self._start = FirstState(self, "Attach?")
+        begins = {"checkpoints_uri": jsonata.evaluate(lineage.own_prefix())} if lineage else None
+        self._start = FirstState(self, "Attach?", assign=begins)
         self._start.when(
             sfn.Condition.jsonata("{% $exists($states.input.training_job_name) %}"),
             describe,
             assign={"training_job_looks": 0},
         ).otherwise(train)
+        if lineage is not None:
+            resume = ResumeStates(self, "Resume", lineage=lineage)
+            self._start.when(
+                sfn.Condition.jsonata("{% $exists($states.input.resume_from) %}"),
+                sfn.Chain.start(resume).next(train),
+                assign=begins,
+            )
         self._ends = [train, attached]
 
     @staticmethod

@@ -8,12 +8,19 @@ from cdk_sagemaker_pytorch.local.step_functions import jsonata
 from cdk_sagemaker_pytorch.training.execution_input import input_problems
 
 
-def problems(given: Any, *, channels: tuple[str, ...] = ("train",), hyperparameters: int = 1) -> Any:
+def problems(
+    given: Any,
+    *,
+    channels: tuple[str, ...] = ("train",),
+    hyperparameters: int = 1,
+    has_checkpoints: bool = True,
+) -> Any:
     expression = input_problems(
         "$states.input",
         hyperparameters=[f"own{number}" for number in range(hyperparameters)],
         own_hyperparameters=5,
         channels=channels,
+        has_checkpoints=has_checkpoints,
     )
     return jsonata.evaluate(expression, {"states": {"input": given}})
 
@@ -28,6 +35,7 @@ def problems(given: Any, *, channels: tuple[str, ...] = ("train",), hyperparamet
         {"training_job_name": "job-1"},
         {"hyperparameters": None, "inputs": None, "training_job_name": None},
         {"training_job_name": "job-1", "hyperparameters": None},
+        {"resume_from": "job-1", "hyperparameters": {"epochs": 3}, "training_job_name": None},
         {"Comment": "from the console", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:..."},
         {"hyperparameters": {f"p{number}": number for number in range(94)}},
     ],
@@ -36,7 +44,7 @@ def test_good_input(given: Any) -> None:
     assert problems(given) == ""
 
 
-KNOWN = "an execution takes hyperparameters, inputs, training_job_name"
+KNOWN = "an execution takes hyperparameters, inputs, training_job_name, resume_from"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,12 @@ KNOWN = "an execution takes hyperparameters, inputs, training_job_name"
         ),
         ({"training_job_name": 3}, "training_job_name must be the name of a training job"),
         ({"training_job_name": "a_b"}, "training_job_name must be the name of a training job"),
+        ({"resume_from": True}, "resume_from must be the name of a training job"),
+        ({"resume_from": "s3://b/c"}, "resume_from must be the name of a training job"),
+        (
+            {"resume_from": "job-1", "training_job_name": "job-2"},
+            "resume_from begins a new job, training_job_name attaches to one: leave one of them out",
+        ),
         (
             {"training_job_name": "job-1", "hyperparameters": {"epochs": 3}},
             "training_job_name is of a job that has been trained: leave out hyperparameters and inputs",
@@ -106,3 +120,10 @@ def test_fails_when_the_source_codes_channel_is_given() -> None:
     given = {"inputs": {"code": "s3://bucket/mine"}}
     found = jsonata.evaluate(expression, {"states": {"input": given}})
     assert found == "inputs must have another name than code, the channel of the source code"
+
+
+def test_fails_when_there_are_no_checkpoints_to_resume_from() -> None:
+    assert problems({"resume_from": "job-1"}, has_checkpoints=False) == (
+        "resume_from must be left out, for the training job declares no checkpoints"
+    )
+    assert problems({"resume_from": None}, has_checkpoints=False) == ""

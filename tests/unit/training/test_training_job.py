@@ -115,7 +115,7 @@ def test_every_option(stack: Stack, train_state: Train) -> None:
     assert arguments["EnableInterContainerTrafficEncryption"] is True
     assert arguments["EnableNetworkIsolation"] is True
     assert arguments["CheckpointConfig"] == {
-        "S3Uri": "s3://out/checkpoints",
+        "S3Uri": "{% $checkpoints_uri %}",
         "LocalPath": "/opt/ml/saved",
     }
     assert arguments["Environment"] == {"NCCL_DEBUG": "INFO"}

@@ -1,0 +1,184 @@
+"""Checkpoints that belong to one use of a training job, and how the next one begins with them."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
+from cdk_sagemaker_pytorch.common.function_role import new_function_role
+from cdk_sagemaker_pytorch.source.shipped_assets import shipped_function
+from cdk_sagemaker_pytorch.states import jsonata
+from cdk_sagemaker_pytorch.states.fragment import Fragment
+from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
+from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
+
+__all__ = ["CHECKPOINTS_URI", "CheckpointCopier", "CheckpointLineage", "ResumeStates"]
+
+CHECKPOINTS_URI = "$checkpoints_uri"
+"""JSONata: where the training job that comes next keeps its checkpoints, a variable of the states."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointLineage:
+    """Where the jobs of a `PyTorchTrainingJob` keep their checkpoints, and what copies them.
+
+    Attributes
+    ----------
+    uri : str
+        The prefix that all have in common, which ends in a slash.
+    copier : CheckpointCopier
+        Copies those of one job to the prefix of another.
+    """
+
+    uri: str
+    copier: "CheckpointCopier"
+
+    def own_prefix(self) -> str:
+        """JSONata of a prefix of its own, for the state that is entered before training."""
+        return f"'{self.uri}' & {ENTRY_SUFFIX} & '/'"
+
+
+class CheckpointCopier(Construct):
+    """The function that copies checkpoints from one prefix to another in the same bucket.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    bucket : s3.IBucket
+        The bucket.
+    prefix : str
+        The prefix that it may read and write below.
+
+    Attributes
+    ----------
+    function : lambda_.Function
+        The function.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, prefix: str) -> None:
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
+        )
+        role = new_function_role(self, "ServiceRole", log_group=log_group)
+        bucket.grant_read_write(role, f"{prefix}/*")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description="Copies the checkpoints that a training job is to begin with",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="index.handler",
+            code=shipped_function("checkpoint_copier"),
+            timeout=Duration.minutes(15),
+            memory_size=512,
+            role=role,
+            log_group=log_group,
+        )
+
+
+class ResumeStates(Fragment):
+    """Begin with a copy of the checkpoints of the job that the input names as ``resume_from``.
+
+    The states hand their input on, and set nothing. A job that runs, or whose checkpoints lie elsewhere, is
+    refused before anything is copied.
+
+    Parameters
+    ----------
+    scope, construct_id
+        As for every construct.
+    lineage : CheckpointLineage
+        Where checkpoints are.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, lineage: CheckpointLineage) -> None:
+        super().__init__(scope, construct_id)
+        self._lineage = lineage
+        describe, copy = self._describe(), self._copy()
+        resumable = (
+            "$resumed.status in ['Completed', 'Failed', 'Stopped']"
+            f" and $substringBefore($resumed.uri, '{lineage.uri}') = ''"
+        )
+        describe.next(
+            sfn.Choice.jsonata(self, "Resumable?")
+            .when(sfn.Condition.jsonata(jsonata.evaluate(resumable)), copy)
+            .otherwise(self._not_resumable())
+        )
+        self._start = describe
+        self._ends = [copy]
+
+    def _describe(self) -> TaskState:
+        return TaskState(
+            self,
+            "Describe job to resume",
+            resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
+            arguments={"TrainingJobName": jsonata.evaluate("$states.input.resume_from")},
+            assign={
+                "resumed": {
+                    "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
+                    "uri": jsonata.evaluate(
+                        "$exists($states.result.CheckpointConfig.S3Uri)"
+                        " ? $states.result.CheckpointConfig.S3Uri : 'nowhere'"
+                    ),
+                }
+            },
+            output=jsonata.evaluate("$states.input"),
+            statements=[
+                # Its name is known only at run time.
+                iam.PolicyStatement(
+                    actions=["sagemaker:DescribeTrainingJob"],
+                    resources=[sagemaker_arn(self, "training-job", "*")],
+                )
+            ],
+        )
+
+    def _copy(self) -> TaskState:
+        function = self._lineage.copier.function
+        copy = TaskState(
+            self,
+            "Copy checkpoints",
+            resource=integration_arn(self, "lambda:invoke"),
+            arguments={
+                "FunctionName": function.function_arn,
+                "Payload": {
+                    "training_job_name": jsonata.evaluate("$states.input.resume_from"),
+                    "source": jsonata.evaluate("$resumed.uri"),
+                    "target": jsonata.evaluate(CHECKPOINTS_URI),
+                },
+            },
+            output=jsonata.evaluate("$states.input"),
+            statements=[
+                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
+            ],
+        )
+        failed = sfn.Fail.jsonata(
+            self,
+            "Checkpoints not copied",
+            error=jsonata.evaluate("$states.input.Error"),
+            cause=jsonata.evaluate(
+                "$contains($states.input.Cause, '\"errorMessage\"')"
+                " ? $parse($states.input.Cause).errorMessage : $states.input.Cause"
+            ),
+        )
+        copy.add_catch(failed, errors=["States.ALL"])
+        return copy
+
+    def _not_resumable(self) -> sfn.Fail:
+        return sfn.Fail.jsonata(
+            self,
+            "Not resumable",
+            error="NotResumable",
+            cause=jsonata.evaluate(
+                "'resume_from ' & $states.input.resume_from & ($resumed.status in ['InProgress', 'Stopping']"
+                " ? ' is ' & $resumed.status & ' and writes checkpoints still: stop it, or wait for its end'"
+                f" : ' must be a job with checkpoints below {self._lineage.uri}, it has them '"
+                " & ($resumed.uri = 'nowhere' ? '' : 'in ') & $resumed.uri)"
+            ),
+        )
