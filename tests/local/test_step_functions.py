@@ -176,6 +176,35 @@ def test_create_training_job_sync_waits_for_the_job(
     assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
+def test_a_metric_that_json_has_no_number_for_stays_a_text(
+    aws: LocalAws, execute: Callable[..., Any], training_arguments: Callable[[str], Any], name: str
+) -> None:
+    arguments = training_arguments("print('loss=nan best=-inf')")
+    arguments["AlgorithmSpecification"] |= {
+        "MetricDefinitions": [
+            {"Name": "loss", "Regex": r"loss=(\S+)"},
+            {"Name": "best", "Regex": r"best=(\S+)"},
+        ]
+    }
+    described = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeTrainingJob",
+        "Arguments": {"TrainingJobName": name},
+        "Output": "{% [$train, $states.result].FinalMetricDataList.{MetricName: Value} %}",
+        "End": True,
+    }
+    train = training_state(arguments, Assign={"train": "{% $states.result %}"}, Next="Describe")
+    del train["End"]
+    execution = execute({"Train": train, "Describe": described}, *TRAINING_STATEMENTS)
+    assert execution["status"] == "SUCCEEDED", execution
+    metrics = {"loss": "NaN", "best": "-Infinity"}
+    found = {name: value for each in json.loads(execution["output"]) for name, value in each.items()}
+    assert found == metrics
+    job = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
+    values = {str(each["Value"]) for each in job["FinalMetricDataList"]}
+    assert values == {"nan", "-inf"}
+
+
 def test_fails_with_the_job_when_the_job_fails(
     execute: Callable[..., Any], training_arguments: Callable[[str], Any]
 ) -> None:

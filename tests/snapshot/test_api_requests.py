@@ -59,6 +59,7 @@ STATES = {
         "hyperparameters": {"epochs": 9, "names": ["a", {"b": None}]},
         "inputs": {"train": "s3://my-bucket/other/", "added": "s3://my-bucket/added"},
         "training_job_name": JOB_NAME,
+        "resume_from": JOB_NAME,
     },
     "context": {"Execution": EXECUTION, "State": {"EnteredTime": "2026-11-22T16:45:08.000Z"}},
 }
@@ -74,6 +75,8 @@ VARIABLES = {
         "submit_directory": "/opt/ml/model/code",
     },
     "version": VERSION,
+    "checkpoints_uri": "s3://stack-bucket-1/checkpoints/20261122164508-0f1e2d3c/",
+    "resumed": {"status": "Failed", "uri": "s3://stack-bucket-1/checkpoints/20261122164507-0f1e2d3c/"},
 }
 INTEGRATION = re.compile(r":::(?:aws-sdk:)?(?P<service>\w+):(?P<action>\w+)(?:\.sync(?::2)?)?")
 # Names of services that botocore calls otherwise.

@@ -40,7 +40,7 @@ class PyTorchPipeline(Construct):
 
     The input of an execution may carry ``hyperparameters``, ``inputs`` and ``training_job_name``, see
     `PyTorchTrainingJob`; any other member, or a value that cannot be meant, is refused before anything
-    starts. Its output is ``{"training_job_name", "metrics"}`` and what the deployment says.
+    starts. Its output is ``{"training_job_name", "metrics", "warnings"}`` and what the deployment says.
 
     Parameters
     ----------
@@ -213,7 +213,10 @@ artifacts_bucket, timeout, adopt, removal_policy, packager
         )
 
     def _deployed(self) -> sfn.Pass:
-        trained = "{'training_job_name': $training.training_job_name, 'metrics': $training.metrics}"
+        trained = (
+            "{'training_job_name': $training.training_job_name, 'metrics': $training.metrics,"
+            " 'warnings': $training.warnings}"
+        )
         return sfn.Pass.jsonata(
             self, "Deployed", outputs=jsonata.evaluate(f"$merge([{trained}, $states.input])")
         )

@@ -13,6 +13,7 @@ __all__ = [
     "json_object",
     "literal",
     "metrics",
+    "missing_metrics",
     "model_data",
     "or_null",
     "written_out",
@@ -130,12 +131,35 @@ def input_channels(declared: Sequence[Mapping[str, Any]], given: str) -> str:
 def metrics(training_job: str) -> str:
     """Read the final metrics of a training job as an object from name to value.
 
+    What is no finite number has no JSON, and stays the text that the service makes of it.
+
     Parameters
     ----------
     training_job : str
         Path of a ``DescribeTrainingJob`` answer.
     """
     return f"$merge([{{}}, {training_job}.FinalMetricDataList.{{MetricName: Value}}])"
+
+
+def missing_metrics(training_job: str, names: Sequence[str]) -> str:
+    """List a warning where metrics were defined and the log had none of them; else nothing.
+
+    Parameters
+    ----------
+    training_job : str
+        Path of a ``DescribeTrainingJob`` answer.
+    names : sequence of str
+        Names of metrics that it should have.
+    """
+    if not names:
+        return "[]"
+    return (
+        f"($job := {training_job}; $missing := {literal(list(names))}["
+        "$ in $job.AlgorithmSpecification.MetricDefinitions.Name"
+        " and $not($ in $job.FinalMetricDataList.MetricName)];"
+        " [$exists($missing) ? 'no line of the log gave a number for ' & $join($missing, ', ')"
+        " & ': compare the regular expressions in metric_definitions with what the script prints'])"
+    )
 
 
 def model_data(training_job: str) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 from cdk_sagemaker_pytorch.common.limits import check_limits, shown
 from cdk_sagemaker_pytorch.common.problems import Problems
 
-__all__ = ["check_metric_definitions"]
+__all__ = ["check_metric_definitions", "metric_names"]
 
 # What the bundled training script prints once an epoch.
 _BUNDLED = {
-    name: rf"{name}=([0-9.eE+-]+);" for name in ("train_loss", "test_loss", "test_accuracy", "test_rmse")
+    name: rf"{name}=([0-9.eE+-]+|nan|-?inf);"
+    for name in ("train_loss", "test_loss", "test_accuracy", "test_rmse")
 }
 
 
@@ -52,6 +53,17 @@ def check_metric_definitions(problems: Problems, given: Any, *, bundled: bool) -
         return {}
     rendered = [{"Name": name, "Regex": regex} for name, regex in definitions.items()]
     return {"AlgorithmSpecification.MetricDefinitions": rendered}
+
+
+def metric_names(members: Mapping[str, Any]) -> list[str]:
+    """Names of the metrics in what `check_metric_definitions` wrote.
+
+    Parameters
+    ----------
+    members : Mapping of str to Any
+        Members of the request.
+    """
+    return [definition["Name"] for definition in members.get("AlgorithmSpecification.MetricDefinitions", [])]
 
 
 def _by_name(problems: Problems, given: Any) -> dict[str, Any]:

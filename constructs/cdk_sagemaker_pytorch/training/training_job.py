@@ -26,7 +26,7 @@ from cdk_sagemaker_pytorch.states.names import name_prefix
 from .code_channel import CODE_CHANNEL, check_code_channel, code_channel, submit_directory
 from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
-from .metric_definitions import check_metric_definitions
+from .metric_definitions import check_metric_definitions, metric_names
 from .settings import Checkpoints, Compute, JobOptions, OutputData
 from .training_input import TrainingInput, check_inputs, inputs_of
 from .training_states import TrainingStates
@@ -44,7 +44,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
     merged over the construct's own if it has any; grant the job to read what lies elsewhere:
     ``bucket.grant_read(job)``), ``training_job_name``: the job to attach to instead of training a new
     one, and, where it has `checkpoints`, ``resume_from``: the job whose checkpoints to begin with. Its output
-    is ``{"training_job_name", "model_data", "metrics"}``.
+    is ``{"training_job_name", "model_data", "metrics", "warnings"}``; a warning names metrics that were
+    defined here and that no line of the log had.
 
     The state machine's role gets what the states need; the training job has a role of its own, which
     may read the source code and the channels and write below its output path, and nothing else.
@@ -150,6 +151,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self._networking = Networking.of(networking, problems, "networking")
         self._given = Hyperparameters(hyperparameters, problems, torch_distributed=torch_distributed)
         self._metrics = check_metric_definitions(problems, metric_definitions, bundled=source_code is None)
+        # The bundled script prints some of its own only with a test channel.
+        self._expected_metrics = [] if metric_definitions is None else metric_names(self._metrics)
         self._environment = check_environment(problems, environment, shape="TrainingEnvironment")
         check_inputs(problems, inputs)
         self.source_code = source_code or SourceCode.bundled_training()
@@ -217,6 +220,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             job_name_prefix=self.job_name_prefix,
             role=self.role,
             lineage=self._lineage,
+            metrics=self._expected_metrics,
         )
 
     @property

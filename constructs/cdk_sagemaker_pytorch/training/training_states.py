@@ -1,6 +1,6 @@
 """The states that train, or attach to a training job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import aws_iam as iam
@@ -16,6 +16,7 @@ from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
 from .checkpoint_lineage import CheckpointLineage, ResumeStates
+from .failure_explanation import explained_failure
 
 __all__ = ["TrainingStates"]
 
@@ -27,7 +28,7 @@ _WAIT_SECONDS = "$min([1800, $floor(5 * $power(1.05, $training_job_looks))])"
 class TrainingStates(Fragment):
     """The states of one use of a `PyTorchTrainingJob`, made by its `states`: train, or attach to a job.
 
-    Their output is ``{"training_job_name", "model_data", "metrics"}``.
+    Their output is ``{"training_job_name", "model_data", "metrics", "warnings"}``.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ class TrainingStates(Fragment):
         Role of its training jobs.
     lineage : CheckpointLineage, optional
         Where their checkpoints are. Defaults to nowhere.
+    metrics : sequence of str, optional
+        Names of metrics that every job should have. Defaults to none.
     """
 
     def __init__(
@@ -52,8 +55,11 @@ class TrainingStates(Fragment):
         job_name_prefix: str,
         role: iam.IRole,
         lineage: CheckpointLineage | None = None,
+        metrics: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
+        self._metrics = metrics
+        self._has_checkpoints = lineage is not None
         arguments = {"TrainingJobName": jsonata.evaluate(self.job_name(job_name_prefix)), **request}
         train, attached = self._train(arguments, job_name_prefix, role), self._attached()
         describe = self._describe()
@@ -98,7 +104,7 @@ class TrainingStates(Fragment):
             "Train",
             resource=integration_arn(self, "sagemaker:createTrainingJob.sync"),
             arguments=arguments,
-            output=_job_output("$states.result"),
+            output=self._job_output("$states.result"),
             statements=job_statements(self, kind="Training", name_prefix=job_name_prefix, role=role),
         )
         failed = sfn.Fail.jsonata(
@@ -106,10 +112,8 @@ class TrainingStates(Fragment):
             "Training failed",
             error="TrainingJobFailed",
             cause=jsonata.evaluate(
-                "$contains($states.input.Cause, '\"FailureReason\"')"
-                " ? ($job := $parse($states.input.Cause); $job.FailureReason"
-                " & '; logs: /aws/sagemaker/TrainingJobs, stream ' & $job.TrainingJobName)"
-                " : $states.input.Cause"
+                "$contains($states.input.Cause, '\"TrainingJobStatus\"')"
+                f" ? {self._explained('$parse($states.input.Cause)')} : $states.input.Cause"
             ),
         )
         train.add_catch(failed, errors=["States.TaskFailed"])
@@ -122,9 +126,9 @@ class TrainingStates(Fragment):
             resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
             arguments={"TrainingJobName": jsonata.evaluate("$states.input.training_job_name")},
             output={
-                **_job_output("$states.result"),
+                **self._job_output("$states.result"),
                 "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
-                "failure_reason": jsonata.evaluate(jsonata.or_null("$states.result.FailureReason")),
+                "explanation": jsonata.evaluate(self._explained("$states.result")),
             },
             statements=[
                 # Any job may be attached to: its name is known only at run time.
@@ -141,7 +145,7 @@ class TrainingStates(Fragment):
             "Attached",
             outputs={
                 name: jsonata.evaluate(f"$states.input.{name}")
-                for name in ("training_job_name", "model_data", "metrics")
+                for name in ("training_job_name", "model_data", "metrics", "warnings")
             },
         )
 
@@ -150,17 +154,17 @@ class TrainingStates(Fragment):
             self,
             "Training job not completed",
             error="TrainingJobNotCompleted",
-            cause=jsonata.evaluate(
-                "$states.input.training_job_name & ' is ' & $states.input.status"
-                " & ($states.input.failure_reason ? ': ' & $states.input.failure_reason : '')"
-            ),
+            cause=jsonata.evaluate("$states.input.explanation"),
         )
 
+    def _explained(self, job: str) -> str:
+        return explained_failure(self, job, has_checkpoints=self._has_checkpoints)
 
-def _job_output(job: str) -> dict[str, str]:
-    """Render the fragment's output from a ``DescribeTrainingJob`` answer."""
-    return {
-        "training_job_name": jsonata.evaluate(f"{job}.TrainingJobName"),
-        "model_data": jsonata.evaluate(jsonata.model_data(job)),
-        "metrics": jsonata.evaluate(jsonata.metrics(job)),
-    }
+    def _job_output(self, job: str) -> dict[str, str]:
+        """Render the fragment's output from a ``DescribeTrainingJob`` answer."""
+        return {
+            "training_job_name": jsonata.evaluate(f"{job}.TrainingJobName"),
+            "model_data": jsonata.evaluate(jsonata.model_data(job)),
+            "metrics": jsonata.evaluate(jsonata.metrics(job)),
+            "warnings": jsonata.evaluate(jsonata.missing_metrics(job, self._metrics)),
+        }

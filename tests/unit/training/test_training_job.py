@@ -176,7 +176,7 @@ def test_metrics_of_the_bundled_script_are_defined(train_state: Train) -> None:
 
 
 def test_its_output_is_the_job_its_model_and_its_metrics(train_state: Train) -> None:
-    assert set(train_state()["Output"]) == {"training_job_name", "model_data", "metrics"}
+    assert set(train_state()["Output"]) == {"training_job_name", "model_data", "metrics", "warnings"}
 
 
 def test_another_image_is_used_as_given(stack: Stack, train_state: Train) -> None:

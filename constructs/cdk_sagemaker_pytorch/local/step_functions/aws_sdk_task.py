@@ -9,6 +9,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
+from cdk_sagemaker_pytorch.local.base.json_number import json_number
 from cdk_sagemaker_pytorch.local.base.server_state import client
 
 # As AWS names services in errors, where that is not the name in the resource ARN with a capital.
@@ -81,4 +82,4 @@ def _json_value(value: Any, shape: Any) -> Any:
         return iso_time(value)
     if hasattr(value, "read"):
         value = value.read()
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else json_number(value)

@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
 from cdk_sagemaker_pytorch.local.base.call_errors import passes
+from cdk_sagemaker_pytorch.local.base.json_number import json_number
 
 _POLL_SECONDS = 0.2
 
@@ -208,4 +209,4 @@ def json_value(description: Any) -> Any:
         return [json_value(value) for value in description]
     if isinstance(description, dt.datetime):
         return int(description.timestamp() * 1000)
-    return description
+    return json_number(description)

@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any
 
+from cdk_sagemaker_pytorch.local.base.json_number import json_number
 from cdk_sagemaker_pytorch.local.base.metric_points import send_metric
 
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -13,8 +14,7 @@ _NAMESPACE = "/aws/sagemaker/TrainingJobs"
 class MetricReader:
     """Finds metrics in the log with the regular expressions of MetricDefinitions.
 
-    They go to CloudWatch as well. What is no finite number is no value of a metric: CloudWatch takes none,
-    nor does JSON.
+    They go to CloudWatch as well, unless they are no finite numbers: it takes none.
 
     Parameters
     ----------
@@ -37,14 +37,13 @@ class MetricReader:
                     value = float(match[1])
                 except (TypeError, ValueError):
                     continue
-                if not math.isfinite(value):
-                    continue
                 self._last[name] = {
                     "MetricName": name,
-                    "Value": value,
+                    "Value": json_number(value),
                     "Timestamp": dt.datetime.now(dt.UTC),
                 }
-                send_metric(_NAMESPACE, name, value, self._dimensions)
+                if math.isfinite(value):
+                    send_metric(_NAMESPACE, name, value, self._dimensions)
 
     def final(self) -> list[dict[str, Any]]:
         """Return the last value of each metric, as FinalMetricDataList has them."""

@@ -22,8 +22,19 @@ def test_each_value_is_a_data_point_and_the_last_is_described(sent: list[tuple[o
     assert [(item["MetricName"], item["Value"]) for item in reader.final()] == [("loss", 0.25)]
 
 
-@pytest.mark.parametrize("text", ["nan", "-inf", "Infinity", "none", "1,5"])
-def test_what_is_no_finite_number_is_no_value(sent: list[tuple[object, ...]], text: str) -> None:
+@pytest.mark.parametrize(("text", "value"), [("nan", "NaN"), ("-inf", "-Infinity"), ("Infinity", "Infinity")])
+def test_what_json_has_no_number_for_is_described_as_text(
+    sent: list[tuple[object, ...]], text: str, value: str
+) -> None:
+    reader = metrics.MetricReader("job", [{"Name": "loss", "Regex": r"loss=(\S+)"}])
+    reader.read("loss=0.5")
+    reader.read(f"loss={text}")
+    assert [item["Value"] for item in reader.final()] == [value]
+    assert len(sent) == 1, "CloudWatch takes finite numbers alone"
+
+
+@pytest.mark.parametrize("text", ["none", "1,5"])
+def test_what_is_no_number_is_no_value(sent: list[tuple[object, ...]], text: str) -> None:
     reader = metrics.MetricReader("job", [{"Name": "loss", "Regex": r"loss=(\S+)"}])
     reader.read("loss=0.5")
     reader.read(f"loss={text}")
