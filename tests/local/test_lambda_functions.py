@@ -2,7 +2,7 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
 
 pytestmark = pytest.mark.local
 
 
-def archive(files: dict[str, str]) -> bytes:
+def archive(files: Mapping[Any, str]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as code:
         for name, text in files.items():
@@ -252,6 +253,36 @@ def test_layers_are_on_the_path(
     layer = aws.client("lambda").publish_layer_version(LayerName=name, Content=content)
     create("import layered\ndef handler(e, c): return layered.NAME", Layers=[layer["LayerVersionArn"]])
     assert invoke() == ("layer", None)
+
+
+@pytest.mark.skipif(why_no_container_view() is not None, reason=f"mounts: {why_no_container_view()}")
+def test_layers_are_seen_as_opt_the_last_one_on_top(
+    aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
+) -> None:
+    program = zipfile.ZipInfo("bin/greet")
+    program.external_attr = 0o755 << 16
+    contents = [
+        archive({"python/first.py": "", "text/a.txt": "first", "text/b.txt": "first"}),
+        archive({"text/b.txt": "second"}),
+        archive({program: "#!/var/lang/bin/python\nprint('hello')"}),
+    ]
+    layers = [
+        aws.client("lambda").publish_layer_version(
+            LayerName=f"{name}-{number}", Content={"ZipFile": content}
+        )["LayerVersionArn"]
+        for number, content in enumerate(contents)
+    ]
+    code = """
+import pathlib, subprocess
+def handler(event, context):
+    import first
+    texts = [pathlib.Path(f"/opt/text/{letter}.txt").read_text() for letter in "ab"]
+    said = subprocess.run(["greet"], capture_output=True, text=True, check=True).stdout
+    return [*texts, said, first.__file__]
+"""
+    create(code, Layers=layers)
+    assert invoke() == (["first", "second", "hello\n", "/opt/python/first.py"], None)
+    assert not Path("/opt/text").exists(), "this machine's folders stay as they are"
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ APP = """
 import os
 from aws_cdk import App, CfnOutput, CustomResource, NestedStack, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_, aws_logs as logs, aws_s3 as s3, aws_sns as sns
+from aws_cdk import aws_s3_deployment as deployment
 
 CODE = '''
 import cfnresponse
@@ -48,6 +49,13 @@ custom = CustomResource(
     properties={"Version": os.environ["VERSION"], "Fail": os.environ["VERSION"] == "bad"},
 )
 topic = sns.Topic(NestedStack(stack, "Nested"), "Topic", display_name=bucket.bucket_name)
+deployment.BucketDeployment(
+    stack,
+    "Files",
+    sources=[deployment.Source.data("greeting.txt", "from " + os.environ["VERSION"])],
+    destination_bucket=bucket,
+    destination_key_prefix="files",
+)
 logs.LogRetention(stack, "Retention", log_group_name="/small", retention=logs.RetentionDays.ONE_DAY)
 CfnOutput(stack, "BucketName", value=bucket.bucket_name)
 CfnOutput(stack, "TopicArn", value=topic.topic_arn)
@@ -209,8 +217,16 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
     s3 = aws.client("s3")
     s3.put_object(Bucket=outputs["BucketName"], Key="k", Body=b"stays until the stack goes")
 
+    def greeting() -> bytes:
+        """What the CDK's own function put there, by the AWS CLI in its layer."""
+        body: bytes = s3.get_object(Bucket=outputs["BucketName"], Key="files/greeting.txt")["Body"].read()
+        return body
+
+    assert greeting() == b"from 1"
+
     second = synthesize("2")
     assert aws.deploy(second, "Small")["Small"] == {**outputs, "Saw": "Update2"}
+    assert greeting() == b"from 2"
 
     with pytest.raises(CdkError, match="as asked") as failure:
         aws.deploy(synthesize("bad"))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -20,35 +20,28 @@ CONTAINER_FOLDER = Path("/opt/ml")
 
 @dataclass(frozen=True)
 class ContainerView:
-    """A command sees `folder` as /opt/ml, and nobody else does.
+    """A command sees folders of this machine in other places, and nobody else does.
 
     Parameters
     ----------
-    folder
-        The folder on this machine.
+    folders
+        Folders on this machine by the places where the command sees them.
     hosts_file
-        What the command sees as /etc/hosts, outside of `folder`.
-    more
-        Further folders by the places where the command sees them. Defaults to none.
+        What the command sees as /etc/hosts, outside of the folders.
     """
 
-    folder: Path
+    folders: Mapping[Path, Path]
     hosts_file: Path
-    more: Mapping[Path, Path] = field(default_factory=dict)
 
     @classmethod
     def make(
-        cls,
-        folder: Path,
-        hosts_file: Path,
-        host_names: Mapping[str, str],
-        more: Mapping[Path, Path] | None = None,
+        cls, folders: Mapping[Path, Path], hosts_file: Path, host_names: Mapping[str, str] | None = None
     ) -> "ContainerView":
         """Write the hosts file: the names that this machine has, and those given, with their addresses."""
-        lines = [f"{address}\t{name}\n" for name, address in host_names.items()]
+        lines = [f"{address}\t{name}\n" for name, address in (host_names or {}).items()]
         known = _HOSTS.read_text(encoding="utf-8", errors="replace") if _HOSTS.exists() else ""
         hosts_file.write_text("".join(lines) + known, encoding="utf-8")
-        return cls(folder, hosts_file, more or {})
+        return cls(folders, hosts_file)
 
     def command(
         self, args: Sequence[str | os.PathLike[str]], working_folder: Path = CONTAINER_FOLDER
@@ -63,10 +56,7 @@ class ContainerView:
             Where it starts, as it sees it. Defaults to /opt/ml.
         """
         settings = {
-            "folders": {
-                os.fspath(place): os.path.abspath(folder)
-                for place, folder in {CONTAINER_FOLDER: self.folder, **self.more}.items()
-            },
+            "folders": {os.fspath(place): os.path.abspath(folder) for place, folder in self.folders.items()},
             "hosts_file": os.path.abspath(self.hosts_file),
             "working_folder": os.fspath(working_folder),
         }
@@ -86,7 +76,7 @@ def why_no_container_view() -> str | None:
         folder = Path(name)
         (folder / "seen").mkdir()
         (folder / "seen" / "probe").touch()
-        view = ContainerView.make(folder / "seen", folder / "hosts", {})
+        view = ContainerView.make({CONTAINER_FOLDER: folder / "seen"}, folder / "hosts")
         try:
             done = subprocess.run(  # noqa: S603
                 view.command(["/bin/sh", "-c", "test -f probe"]),

@@ -73,6 +73,25 @@ class Function(ResourceType):
         return Created(name, {"Arn": str(function.function_arn)})
 
 
+class LayerVersion(ResourceType):
+    """`AWS::Lambda::LayerVersion`; every change makes a new one."""
+
+    type_name = "AWS::Lambda::LayerVersion"
+
+    def create(self, request: ResourceRequest) -> Created:
+        """See `ResourceType`."""
+        properties = dict(request.properties)
+        name = properties.pop("LayerName", None) or request.generated_name()
+        arn = client("lambda").publish_layer_version(LayerName=name, **properties)["LayerVersionArn"]
+        return Created(arn, {"LayerVersionArn": arn})
+
+    def delete(self, request: ResourceRequest, physical_id: str) -> None:
+        """See `ResourceType`."""
+        layer, _, version = physical_id.rpartition(":")
+        with ignoring("ResourceNotFoundException"):
+            client("lambda").delete_layer_version(LayerName=layer, VersionNumber=int(version))
+
+
 class Permission(ResourceType):
     """`AWS::Lambda::Permission`; every change makes a new one."""
 

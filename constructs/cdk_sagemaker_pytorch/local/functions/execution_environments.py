@@ -22,6 +22,8 @@ from cdk_sagemaker_pytorch.local.base.logs import LogStream
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 
+from .layers import Layers
+
 _IDLE_SECONDS = 120.0
 _MOST_IDLE = 8  # of all functions: each holds some tens of MB
 _POLL_SECONDS = 0.05
@@ -49,6 +51,8 @@ class Runtime:
         Program and arguments that run invocations; the environment's folder is added.
     code
         Folders of the code, its own and those of layers; the first is the working folder.
+    layers
+        What it sees as /opt; None without layers.
     variables
         The environment variables, but for `TMPDIR` and the name of the log stream.
     log_group
@@ -60,6 +64,7 @@ class Runtime:
     function: object
     command: Sequence[str | os.PathLike[str]]
     code: Sequence[Path]
+    layers: Layers | None
     variables: Mapping[str, str] = field(repr=False)
     log_group: str
     log_path: Path
@@ -89,7 +94,7 @@ class ExecutionEnvironment:
         self._requests = os.open(self._folder / "requests", os.O_RDWR)
         self._answers = os.open(self._folder / "answers", os.O_RDWR)
         self._process = SupervisedProcess(
-            [*runtime.command, self._folder],
+            self._command(),
             cwd=runtime.code[0],
             env={
                 **runtime.variables,
@@ -101,6 +106,11 @@ class ExecutionEnvironment:
             grace_period=0.0,  # Lambda gives none either
             temporary_folders=[self._folder],
         )
+
+    def _command(self) -> list[str]:
+        command = [os.fspath(part) for part in (*self.runtime.command, self._folder)]
+        view = self.runtime.layers.view(self._folder) if self.runtime.layers else None
+        return view.command(command, self.runtime.code[0]) if view else command
 
     @property
     def runs(self) -> bool:

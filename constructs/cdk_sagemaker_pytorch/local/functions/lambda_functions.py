@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import logging
+import os
+import stat
 import threading
 import time
 import uuid
@@ -25,6 +27,7 @@ from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, setti
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
 from .execution_environments import ExecutionEnvironment, ExecutionEnvironments, Runtime, RuntimeExitError
+from .layers import Layers
 from .runtime_programs import runtime_program, runtime_variables
 
 _LOG_TAIL_BYTES = 4096
@@ -136,11 +139,14 @@ def _answer(
 
 def _runtime(function: LambdaFunction, program: tuple[str, ...]) -> Runtime:
     task_root = _unpack(function.function_name, function.code_sha_256, function.code_bytes)
+    layers = _layers(function)
+    variables = _variables(function, task_root)
     return Runtime(
         function,
         program,
-        code=(task_root, *_layers(function)),
-        variables=_variables(function, task_root),
+        code=(task_root, *(layers.python_path if layers else ())),
+        layers=layers,
+        variables=variables | layers.variables(variables) if layers else variables,
         log_group=function.logs_group_name,
         log_path=settings().logs_directory / "lambda" / f"{path_part(function.function_name)}.log",
     )
@@ -169,13 +175,15 @@ def _variables(function: LambdaFunction, task_root: Path) -> dict[str, str]:
     )
 
 
-def _layers(function: LambdaFunction) -> list[Path]:
+def _layers(function: LambdaFunction) -> Layers | None:
     backend = get_backend(function.account_id, function.region)
     layers: list[Any] = [backend.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
+    if not layers:
+        return None
     # No function is called as a layer is.
-    return [
-        _unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) / "python" for layer in layers
-    ]
+    folders = [_unpack(f"layer:{layer.name}", layer.code_sha_256, layer.code_bytes) for layer in layers]
+    with _unpack_lock:
+        return Layers.merged(folders, settings().directory / "lambda" / path_part("layers:"))
 
 
 def _unpack(name: str, code_sha_256: str, archive: bytes) -> Path:
@@ -186,6 +194,9 @@ def _unpack(name: str, code_sha_256: str, archive: bytes) -> Path:
         if not folder.exists():
             partial = folder.with_suffix(".partial")
             with zipfile.ZipFile(io.BytesIO(archive)) as code:
-                code.extractall(partial)  # zipfile keeps members inside the folder
+                for member in code.infolist():
+                    file = code.extract(member, partial)  # zipfile keeps members inside the folder
+                    if member.external_attr >> 16 & stat.S_IXUSR and not member.is_dir():
+                        os.chmod(file, 0o700)
             partial.rename(folder)
     return folder

@@ -221,7 +221,8 @@ class ModelServer:
         if self._seen_as == self._model_dir:
             return command
         (work_dir / "ml" / "model").mkdir(parents=True)
-        view = ContainerView.make(work_dir / "ml", work_dir / "hosts", {}, {self._seen_as: self._model_dir})
+        folders = {Path(CONTAINER_FOLDER): work_dir / "ml", self._seen_as: self._model_dir}
+        view = ContainerView.make(folders, work_dir / "hosts")
         return view.command(command, self._seen_as)
 
     def _run(self, command: list[str], work_dir: Path) -> SupervisedProcess:

@@ -206,7 +206,8 @@ class ProcessingJob:
         ]
         reason = why_no_container_view()
         if reason is None:
-            view = ContainerView.make(self.folder, self.directory / "hosts", {"algo-1": "127.0.0.1"})
+            folders = {CONTAINER_FOLDER: self.folder}
+            view = ContainerView.make(folders, self.directory / "hosts", {"algo-1": "127.0.0.1"})
             return view.command(command)
         own = f"{self.folder}/"
         scripts = [Path(part) for part in command if part.startswith(own) and Path(part).is_file()]

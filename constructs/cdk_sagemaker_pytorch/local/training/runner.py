@@ -313,11 +313,13 @@ class TrainingRun:
         """Return what a host sees as its own; each has an address of this machine of its own."""
         host, path = environment.current_host, self.spec.checkpoint_path
         numbers = range(1, len(self.spec.hosts) + 1)
+        folders = {CONTAINER_FOLDER: environment.folders.base}
+        if not path.is_relative_to(CONTAINER_FOLDER):
+            folders[path] = self.checkpoint_folder(host)
         return ContainerView.make(
-            environment.folders.base,
+            folders,
             self.job_dir / f"{host}.hosts",
             {f"algo-{number}": f"127.0.{number // 256}.{number % 256}" for number in numbers},
-            {} if path.is_relative_to(CONTAINER_FOLDER) else {path: self.checkpoint_folder(host)},
         )
 
     def _heard(self, host: str, line: str) -> None:

@@ -36,7 +36,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 def view(tmp_path: Path) -> ContainerView:
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "here.txt").write_text("its own")
-    return ContainerView.make(tmp_path / "seen", tmp_path / "hosts", {"algo-2": "127.0.0.2"})
+    folders = {CONTAINER_FOLDER: tmp_path / "seen"}
+    return ContainerView.make(folders, tmp_path / "hosts", {"algo-2": "127.0.0.2"})
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def test_the_folder_is_seen_and_what_is_written_there_is_in_it(view: ContainerVi
     assert run(view.command(["/bin/sh", "-c", "pwd; cat /opt/ml/here.txt; echo new > /opt/ml/new.txt"])) == (
         "/opt/ml\nits own"
     )
-    assert (view.folder / "new.txt").read_text() == "new\n"
+    assert (view.folders[CONTAINER_FOLDER] / "new.txt").read_text() == "new\n"
     assert sorted(path.name for path in view.hosts_file.parent.iterdir()) == ["hosts", "seen"]
 
 
@@ -75,11 +76,9 @@ def test_the_other_entries_beside_it_are_those_of_the_machine(view: ContainerVie
     "target", ["/opt/ml", "/no-such-folder/deep/ml", "/srv", "/usr/share/no-such-folder"]
 )
 @pytest.mark.parametrize("rights", [True, False])
-def test_it_is_seen_wherever_it_is_to_be(
-    view: ContainerView, monkeypatch: pytest.MonkeyPatch, target: str, rights: bool
-) -> None:
+def test_it_is_seen_wherever_it_is_to_be(view: ContainerView, target: str, rights: bool) -> None:
     """Whether the machine has the folder, or only some folder above it, and whoever runs it."""
-    monkeypatch.setattr(container_view, "CONTAINER_FOLDER", Path(target))
+    view = ContainerView({Path(target): view.folders[CONTAINER_FOLDER]}, view.hosts_file)
     script = f"cat {target}/here.txt; id -u; ls -d /usr/bin /proc/self/status /etc/hosts"
     command = view.command(["/bin/sh", "-c", script], Path("/"))
     if not rights:
@@ -110,7 +109,7 @@ print(pathlib.Path("/opt/ml/name").read_text())
     processes = []
     for own, other in (("a", "b"), ("b", "a")):
         (tmp_path / own / "seen").mkdir(parents=True)
-        view = ContainerView.make(tmp_path / own / "seen", tmp_path / own / "hosts", {})
+        view = ContainerView.make({CONTAINER_FOLDER: tmp_path / own / "seen"}, tmp_path / own / "hosts")
         processes.append(
             subprocess.Popen(
                 view.command([sys.executable, "-c", code, own, other]),
