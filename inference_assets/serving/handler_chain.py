@@ -290,16 +290,28 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
 
 def _failure(name: str, error: BaseException, given: Any = None) -> Response:
     """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
-    status = getattr(error, "status", None) if isinstance(error, RequestError) else None
+    status, message = _blame(error)
     if isinstance(status, int) and 400 <= status <= 499:
-        message = _words(error)
         logger.info("%s refused a request with %d: %r", name, status, message)
     else:
-        status, message = 500, _words(error)
+        status = 500
         if not isinstance(error, PredictionEncodingError):
             message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
         logger.error("%s failed", name, exc_info=error)
     return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def _blame(error: BaseException) -> tuple[Any, str]:
+    """Return the status that an error gives itself, if it is of a class that is made for that, and its words.
+
+    Any other exception with such an attribute may come from a service that the script asks.
+    """
+    if isinstance(error, RequestError):
+        return getattr(error, "status", None), _words(error)
+    toolkit = getattr(sys.modules.get("sagemaker_inference.errors"), "BaseInferenceToolkitError", None)
+    if toolkit is not None and isinstance(error, toolkit):
+        return getattr(error, "status_code", None), str(getattr(error, "message", None) or _words(error))
+    return None, _words(error)
 
 
 def _shape(given: Any) -> str:
