@@ -49,7 +49,9 @@ def model_fn(model_dir: str, context: Any = None) -> torch.nn.Module:
 
 
 def _model_file(model_dir: Path) -> Path:
-    files = sorted(path for path in model_dir.glob("*") if path.suffix in (".pt", ".pth"))
+    # Archives made on a Mac hold a ._model.pt beside each model.pt.
+    found = (path for path in model_dir.glob("*") if not path.name.startswith("."))
+    files = sorted(path for path in found if path.suffix in (".pt", ".pth"))
     for name in ("model.pt", "model.pth"):
         if model_dir / name in files:
             return model_dir / name

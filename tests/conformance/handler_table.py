@@ -22,12 +22,12 @@ _HEAD = """\
 
 Each row is a script and a request, run through AWS's own inference toolkit (`sagemaker-inference` 1.10.1 and
 `sagemaker-pytorch-inference` 2.0.25 in a worker of TorchServe 0.12.0) and through the handlers of this
-library. {same} of {total} are answered the same; the others have a reason. `make conformance` runs both again,
-and `python -m tests.conformance.handler_table` writes this page.
+library. {same} of {total} are answered the same; the others have a reason. `make conformance` runs both
+again, and `python -m tests.conformance.handler_table` writes this page.
 
 On Ray Serve the container's own adapter stands in front: it passes Content-Type, Accept and the
-`x-amzn-sagemaker-*` headers to the functions, `application/json` where the caller sends no Accept, and status,
-body and content type back to the caller, but no other header.
+`x-amzn-sagemaker-*` headers to the functions, `application/json` where the caller sends no Accept, and
+status, body and content type back to the caller, but no other header.
 
 | | AWS's container | here | why |
 |---|---|---|---|

@@ -1,8 +1,8 @@
 """Runs handler shapes, in the environment of AWS's inference toolkit; a program of its own.
 
-Its argument is ``toolkit`` or ``ours``, its standard input a JSON list of shapes, its standard output the list
-of what came of each: through the toolkit and TorchServe's own worker code, or through this library's chain of
-handlers.
+Its argument is ``toolkit`` or ``ours``, its standard input a JSON list of shapes, its standard output the
+list of what came of each: through the toolkit and TorchServe's own worker code, or through this library's
+chain of handlers.
 """
 
 import contextlib

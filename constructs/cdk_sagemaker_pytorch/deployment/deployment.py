@@ -335,10 +335,9 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
             "Packaging",
             event={
                 "model_data": jsonata.evaluate("$model_data"),
-                "source_code": archive.s3_uri,
                 "output": jsonata.evaluate(f"'{models_uri}/' & $version & '/{model_name}'"),
                 "framework_version": version.full,
-                "entry_point": archive.entry_point,
+                **archive.event_fields,
             },
             job_name="$version",
             job_name_prefix=self.version_prefix,

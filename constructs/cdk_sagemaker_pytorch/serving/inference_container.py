@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.environment import check_environment
@@ -14,7 +15,7 @@ from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode, bind_handlers
 
 from .elastic_inference import check_accelerator
 from .inference_code import (
@@ -25,7 +26,13 @@ from .inference_code import (
 )
 from .settings import ServingContainer
 
-__all__ = ["InferenceContainer"]
+__all__ = ["DEFAULT_ENTRY_POINT", "InferenceContainer"]
+
+DEFAULT_ENTRY_POINT = "inference.py"
+"""The script of a model that brings its own code."""
+
+# The container's variable that names what Ray Serve runs.
+_APPLICATION = "SM_RAYSERVE_APP"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +123,30 @@ class InferenceContainer(Options):
             scope, "SourceCode", with_handlers=self.framework_version.ships_handlers
         )
 
+    def bind_handlers(self, scope: Construct) -> s3_assets.Asset | None:
+        """Ship the library's handlers for a model that brings its own code; None where nothing needs them.
+
+        Ray Serve has none of its own, while the container of an older version runs the code as it is.
+
+        Parameters
+        ----------
+        scope : Construct
+            Gets the asset.
+        """
+        version = self.framework_version
+        has_code = self.source_code is not None or self.has_default
+        if has_code or version.model_server != "ray" or _APPLICATION in dict(self.environment or {}):
+            return None
+        return bind_handlers(scope, "Handlers")
+
     def variables(
         self,
         scope: Construct,
         archive: SourceArchive | None,
         *,
         submit_directory: str,
-        entry_point: str = "inference.py",
+        entry_point: str = DEFAULT_ENTRY_POINT,
+        has_handlers: bool = False,
     ) -> dict[str, str]:
         """Write the container's environment: the library's variables, then the given ones.
 
@@ -136,11 +160,16 @@ class InferenceContainer(Options):
             Where the container finds it.
         entry_point : str, optional
             Its script, where none was shipped. Defaults to ``inference.py``.
+        has_handlers : bool, optional
+            Whether the library's handlers join the model's own code. Defaults to no.
         """
+        script: str | None = entry_point if archive is None else archive.entry_point
+        if has_handlers and script == DEFAULT_ENTRY_POINT:
+            script = None  # the handlers look for it, and do without
         own = serving_environment(
             self.framework_version,
-            entry_point=entry_point if archive is None else archive.entry_point,
-            has_handlers=archive is not None and archive.has_handlers,
+            entry_point=script,
+            has_handlers=has_handlers or (archive is not None and archive.has_handlers),
             submit_directory=submit_directory,
             region=Stack.of(scope).region,
             container=self.container,

@@ -19,7 +19,7 @@ from .exclude_patterns import ExcludePatterns
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
-__all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode"]
+__all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode", "bind_handlers"]
 
 SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
 """Name under which the library's own handlers lie beside an inference script."""
@@ -46,23 +46,41 @@ class SourceArchive:
     entry_point : str
         The script to run, relative to the archive's root.
     has_handlers : bool
-        Whether the library's handlers lie beside it, in the package `SERVING_PACKAGE`. Defaults to
-        no.
+        Whether the library's handlers lie beside it, in the package `SERVING_PACKAGE`, or come with it as
+        `handlers`. Defaults to no.
+    handlers : s3_assets.Asset, optional
+        The library's handlers as an archive of their own, where the code is in S3 already. Defaults to none.
+    keeps_code : bool
+        Whether what a model has in ``code/`` stays beside it. Defaults to no.
     """
 
     bucket: s3.IBucket
     object_key: str
     entry_point: str
     has_handlers: bool = False
+    handlers: s3_assets.Asset | None = None
+    keeps_code: bool = False
 
     @property
     def s3_uri(self) -> str:
         """S3 URI of the archive."""
         return self.bucket.s3_url_for_object(self.object_key)
 
-    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+    @property
+    def event_fields(self) -> dict[str, str]:
+        """What the model packager is told of it."""
+        fields = {"source_code": self.s3_uri, "entry_point": self.entry_point}
+        if self.handlers is not None:
+            fields["handlers"] = self.handlers.s3_object_url
+        if self.keeps_code:
+            fields["keep_code"] = "true"
+        return fields
+
+    def grant_read(self, grantee: iam.IGrantable) -> None:
         """Let `grantee` read the archive, and nothing else of the bucket."""
-        return self.bucket.grant_read(grantee, self.object_key)
+        self.bucket.grant_read(grantee, self.object_key)
+        if self.handlers is not None:
+            self.handlers.bucket.grant_read(grantee, self.handlers.s3_object_key)
 
 
 class SourceCode:
@@ -111,8 +129,8 @@ class SourceCode:
         entry_point : str
             The script, relative to `source_dir`.
         dependencies : sequence of str or Path, optional
-            Further files and directories; copied beside the script for training and into
-            ``code/lib`` for inference. Defaults to none.
+            Further files and directories, copied beside the script, which imports them by their names.
+            Defaults to none.
         exclude : sequence of str, optional
             Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none;
             caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
@@ -158,6 +176,9 @@ class SourceCode:
     @classmethod
     def from_file(cls, entry_point: str | Path, *, dependencies: Sequence[str | Path] = ()) -> "SourceCode":
         """Use a single script, and nothing else of its directory.
+
+        For inference it joins what the model has in ``code/`` already, such as a requirements.txt, and
+        replaces what has its name; a directory replaces all of it.
 
         Parameters
         ----------
@@ -258,7 +279,7 @@ class SourceCode:
         """
         if self._bucket is not None:
             return self._in_s3(self._bucket)
-        return self._bind(scope, construct_id, self._with_dependencies(""), most_bytes=_MOST_TRAINING_BYTES)
+        return self._bind(scope, construct_id, self._with_dependencies(), most_bytes=_MOST_TRAINING_BYTES)
 
     def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
         """Ship the source code for an endpoint.
@@ -279,13 +300,14 @@ class SourceCode:
             than 128 MiB, the most that the model packager takes.
         """
         if self._bucket is not None:
-            return self._in_s3(self._bucket)
-        files = self._with_dependencies("lib/")
+            archive = self._in_s3(self._bucket)
+            handlers = bind_handlers(scope, "Handlers") if with_handlers else None
+            return replace(archive, has_handlers=with_handlers, handlers=handlers)
+        files = self._with_dependencies()
         if with_handlers:
-            serving = collect_files(shipped_asset("inference_assets", "serving"))
-            files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+            files |= _handler_files()
         archive = self._bind(scope, construct_id, files, most_bytes=_MOST_INFERENCE_BYTES)
-        return replace(archive, has_handlers=with_handlers)
+        return replace(archive, has_handlers=with_handlers, keeps_code=self._is_single_file)
 
     def _in_s3(self, bucket: s3.IBucket) -> SourceArchive:
         return SourceArchive(bucket, self._object_key, self.entry_point)
@@ -295,15 +317,7 @@ class SourceCode:
     ) -> SourceArchive:
         states = file_states(files)
         _check_size(states, most_bytes)
-        output = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr]  # every construct has a stage
-        key = (str(output), archive_key(states))
-        digest, staged = _staged.get(key, ("", Path()))
-        with tempfile.TemporaryDirectory() as folder:
-            archive = staged if staged.is_file() else Path(folder) / "sourcedir.tar.gz"
-            if archive is not staged:
-                digest = pack(files, states, archive)
-            asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
-        _staged[key] = (digest, output / asset.asset_path)
+        asset = _stage(scope, construct_id, files, states)
         return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
     def _own_files(self) -> dict[str, str]:
@@ -313,7 +327,7 @@ class SourceCode:
             return {self.entry_point: str(self._source_dir / self.entry_point)}
         return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
 
-    def _with_dependencies(self, folder: str) -> dict[str, str]:
+    def _with_dependencies(self) -> dict[str, str]:
         files = self._own_files()
         problems = Problems("SourceCode")
         problems.check(
@@ -327,13 +341,48 @@ class SourceCode:
                 else {dependency.name: str(dependency)}
             )
             for name, path in found.items():
-                if folder + name in files:
-                    problems.add(
-                        f"dependencies must not replace files of source_dir, got {path} for {folder + name}"
-                    )
-                files[folder + name] = path
+                problems.check(
+                    name not in files,
+                    f"dependencies must not replace files of source_dir, got {path} for {name}",
+                )
+                files[name] = path
         problems.raise_if_any()
         return files
+
+
+def bind_handlers(scope: Construct, construct_id: str) -> s3_assets.Asset:
+    """Ship the library's handlers alone, for code that is somewhere else.
+
+    Parameters
+    ----------
+    scope : Construct
+        The construct that serves.
+    construct_id : str
+        Id of the asset in it.
+    """
+    files = _handler_files()
+    return _stage(scope, construct_id, files, file_states(files))
+
+
+def _handler_files() -> dict[str, str]:
+    serving = collect_files(shipped_asset("inference_assets", "serving"))
+    return {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+
+
+def _stage(
+    scope: Construct, construct_id: str, files: Mapping[str, str], states: Sequence[FileState]
+) -> s3_assets.Asset:
+    """Pack files, unless that was done already, and make the archive an asset."""
+    output = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr]  # every construct has a stage
+    key = (str(output), archive_key(states))
+    digest, staged = _staged.get(key, ("", Path()))
+    with tempfile.TemporaryDirectory() as folder:
+        archive = staged if staged.is_file() else Path(folder) / "sourcedir.tar.gz"
+        if archive is not staged:
+            digest = pack(files, states, archive)
+        asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
+    _staged[key] = (digest, output / asset.asset_path)
+    return asset
 
 
 def _check_size(states: Sequence[FileState], most_bytes: int) -> None:

@@ -56,7 +56,7 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
     if request.model_data.is_prefix:
         return _uncompressed(request, storage)
     model = storage.head(request.model_data)
-    code = read_source_code(storage, request, request.source_code) if request.source_code else None
+    code = read_source_code(storage, request)
     submit_directory = CODE_DIRECTORY
     strategy: Strategy
     if code is None or not request.code_inside:
@@ -77,7 +77,7 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
 
 
 def _uncompressed(request: PackagingRequest, storage: Storage) -> PackagedModel:
-    code = read_source_code(storage, request, request.source_code) if request.source_code else None
+    code = read_source_code(storage, request)
     before, after = package_prefix(request, code, storage)
     return PackagedModel(str(request.output), CODE_DIRECTORY, "copy", before, after)
 
