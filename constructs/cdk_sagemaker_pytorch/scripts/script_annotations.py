@@ -67,7 +67,8 @@ def annotate_training_script(
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")
     python = _newest([py_version] if py_version else framework_version.training_py_versions)
-    _annotate(scope, findings, doubts, python)
+    findings += _forgotten(source_code)
+    _annotate(scope, _not_acknowledged(source_code, findings), doubts, python)
 
 
 def annotate_inference_script(
@@ -77,10 +78,11 @@ def annotate_inference_script(
     framework_version: FrameworkVersion,
     accelerator_type: str | None = None,
     py_version: str | None = None,
+    instance_type: str | None = None,
 ) -> None:
     """Annotate a construct with what is wrong with its inference script.
 
-    Scripts in S3 and entry points that are not Python are not looked at.
+    Scripts in S3 and entry points that are neither Python nor notebooks are not looked at.
 
     Parameters
     ----------
@@ -94,19 +96,42 @@ def annotate_inference_script(
         Elastic Inference accelerator. Defaults to none.
     py_version : str, optional
         Python of the container. Defaults to the newest of the version's images.
+    instance_type : str, optional
+        Instance type of the endpoint. Defaults to unknown.
     """
-    path = _python_script(source_code)
-    if path is None:
+    path = source_code.path
+    if path is None or path.suffix not in (".py", ".ipynb"):
         return
     # Of requirements.txt `check_inference_code` knows whether it ships at all.
     beside_the_point = {"Inference.requirements"}
     if framework_version.ships_handlers:
         beside_the_point.add("Inference.modelFn")  # the library's handlers have one
-    findings = check_inference_script(
-        path, framework_version=framework_version, accelerator_type=accelerator_type
-    )
     python = _newest([py_version] if py_version else framework_version.inference_py_versions)
-    _annotate(scope, [finding for finding in findings if finding.id not in beside_the_point], {}, python)
+    findings = check_inference_script(
+        path,
+        framework_version=framework_version,
+        accelerator_type=accelerator_type,
+        shipped=source_code.shipped_names,
+        python=python if python > (3, 0) else None,
+        instance_type=instance_type,
+    )
+    findings += _forgotten(source_code)
+    findings = [finding for finding in findings if finding.id not in beside_the_point]
+    _annotate(scope, _not_acknowledged(source_code, findings), {}, python)
+
+
+def _forgotten(source_code: SourceCode) -> list[Finding]:
+    """Say that requirements lie beside a script and do not ship with it."""
+    path = source_code.forgotten_requirements
+    if path is None:
+        return []
+    message = "requirements.txt lies beside the script and does not ship with it"
+    remedy = "give it as one of the dependencies, or use SourceCode.from_directory"
+    return [Finding(str(path), 1, "Script.requirements", "warning", message, remedy)]
+
+
+def _not_acknowledged(source_code: SourceCode, findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if not source_code.acknowledges(finding.id, finding.line)]
 
 
 def _python_script(source_code: SourceCode) -> Path | None:

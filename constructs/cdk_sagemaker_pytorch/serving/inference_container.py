@@ -118,6 +118,7 @@ class InferenceContainer(Options):
             framework_version=self.framework_version,
             accelerator_type=self.accelerator_type,
             py_version=self.image.py_version if self.image is not None else None,
+            instance_type=self.instance_type if isinstance(self.instance_type, str) else None,
         )
         return source_code.bind_inference(
             scope, "SourceCode", with_handlers=self.framework_version.ships_handlers

@@ -107,6 +107,7 @@ class SourceCode:
         self._dependencies = dependencies
         self._exclude = exclude
         self._is_single_file = False
+        self._acknowledged: set[tuple[str, int | None]] = set()
         self._bucket = bucket
         self._object_key = object_key
 
@@ -245,6 +246,71 @@ class SourceCode:
         """
         return cls.from_file(shipped_asset("inference_assets", "elastic_inference", "inference.py"))
 
+    def acknowledge(self, finding_id: str, *, reason: str, line: int | None = None) -> "SourceCode":
+        """Let a finding of the script check pass, whether it is an error or a warning.
+
+        Parameters
+        ----------
+        finding_id : str
+            Its id, such as ``Script.mainGuard``.
+        reason : str
+            Why it is no mistake.
+        line : int, optional
+            The line that it is about. Defaults to any.
+
+        Returns
+        -------
+        SourceCode
+            This one.
+
+        Raises
+        ------
+        ConfigurationError
+            When one of them is of a wrong type, or there is no reason.
+        """
+        check_arguments("SourceCode", finding_id=(Text(), finding_id), reason=(Text(), reason))
+        problems = Problems("SourceCode")
+        problems.check(
+            bool(reason.strip()), f"reason must say why {finding_id} is no mistake, got {reason!r}"
+        )
+        problems.check(
+            line is None or (type(line) is int and line >= 1),
+            f"line must be a whole number of at least 1, got {line!r}",
+        )
+        problems.raise_if_any()
+        self._acknowledged.add((finding_id, line))
+        return self
+
+    def acknowledges(self, finding_id: str, line: int) -> bool:
+        """Tell whether a finding may pass.
+
+        Parameters
+        ----------
+        finding_id : str
+            Its id.
+        line : int
+            The line that it is about.
+        """
+        return not self._acknowledged.isdisjoint({(finding_id, None), (finding_id, line)})
+
+    @property
+    def shipped_names(self) -> frozenset[str]:
+        """What ships of the code on this machine, by path relative to the script's folder."""
+        if self._source_dir is None:
+            return frozenset()
+        files = self._own_files() | self._dependency_files()
+        folder = Path(self.entry_point).parent.as_posix()
+        prefix = "" if folder == "." else f"{folder}/"
+        return frozenset(name.removeprefix(prefix) for name in files if name.startswith(prefix))
+
+    @property
+    def forgotten_requirements(self) -> Path | None:
+        """A requirements.txt that lies beside a single script and does not ship."""
+        if self._source_dir is None or not self._is_single_file:
+            return None
+        path = self._source_dir / "requirements.txt"
+        return path if path.is_file() and path not in self._dependencies else None
+
     @property
     def path(self) -> Path | None:
         """The script on this machine, or None for source code in S3."""
@@ -327,6 +393,16 @@ class SourceCode:
             return {self.entry_point: str(self._source_dir / self.entry_point)}
         return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
 
+    def _dependency_files(self) -> dict[str, str]:
+        files: dict[str, str] = {}
+        for dependency in self._dependencies:
+            if dependency.is_dir():
+                inside = collect_files(dependency).items()
+                files |= {f"{dependency.name}/{name}": path for name, path in inside}
+            else:
+                files[dependency.name] = str(dependency)
+        return files
+
     def _with_dependencies(self) -> dict[str, str]:
         files = self._own_files()
         problems = Problems("SourceCode")
@@ -334,18 +410,12 @@ class SourceCode:
             self.entry_point in files,
             f"exclude must leave the entry point in, got {list(self._exclude)} for {self.entry_point}",
         )
-        for dependency in self._dependencies:
-            found = (
-                {f"{dependency.name}/{name}": path for name, path in collect_files(dependency).items()}
-                if dependency.is_dir()
-                else {dependency.name: str(dependency)}
+        for name, path in self._dependency_files().items():
+            problems.check(
+                name not in files,
+                f"dependencies must not replace files of source_dir, got {path} for {name}",
             )
-            for name, path in found.items():
-                problems.check(
-                    name not in files,
-                    f"dependencies must not replace files of source_dir, got {path} for {name}",
-                )
-                files[name] = path
+            files[name] = path
         problems.raise_if_any()
         return files
 
