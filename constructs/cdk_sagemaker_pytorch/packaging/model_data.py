@@ -69,6 +69,11 @@ class ModelData(ABC):
         """Whether it is an archive, and not files below a prefix."""
         return True
 
+    @property
+    def local_path(self) -> Path | None:
+        """The archive or directory on this machine, if it is there."""
+        return None
+
     @abstractmethod
     def bind(self, scope: Construct) -> ModelDataLocation:
         """Make the model data reachable from the stack of `scope`."""
@@ -250,6 +255,10 @@ class _PrefixModelData(ModelData):
 @dataclass(frozen=True)
 class _LocalModelData(ModelData):
     path: Path
+
+    @property
+    def local_path(self) -> Path | None:
+        return self.path
 
     def bind(self, scope: Construct) -> ModelDataLocation:
         with tempfile.TemporaryDirectory() as folder:

@@ -79,6 +79,7 @@ def annotate_inference_script(
     accelerator_type: str | None = None,
     py_version: str | None = None,
     instance_type: str | None = None,
+    shown_folder: str | None = None,
 ) -> None:
     """Annotate a construct with what is wrong with its inference script.
 
@@ -98,6 +99,8 @@ def annotate_inference_script(
         Python of the container. Defaults to the newest of the version's images.
     instance_type : str, optional
         Instance type of the endpoint. Defaults to unknown.
+    shown_folder : str, optional
+        What the findings call the script's folder. Defaults to where it lies.
     """
     path = source_code.path
     if path is None or path.suffix not in (".py", ".ipynb"):
@@ -117,7 +120,7 @@ def annotate_inference_script(
     )
     findings += _forgotten(source_code)
     findings = [finding for finding in findings if finding.id not in beside_the_point]
-    _annotate(scope, _not_acknowledged(source_code, findings), {}, python)
+    _annotate(scope, _not_acknowledged(source_code, findings), {}, python, path.parent, shown_folder)
 
 
 def _forgotten(source_code: SourceCode) -> list[Finding]:
@@ -152,12 +155,20 @@ def _newest(py_versions: Iterable[str]) -> tuple[int, int]:
 
 
 def _annotate(
-    scope: Construct, findings: Iterable[Finding], doubts: Mapping[str, str], python: tuple[int, int]
+    scope: Construct,
+    findings: Iterable[Finding],
+    doubts: Mapping[str, str],
+    python: tuple[int, int],
+    folder: Path | None = None,
+    shown_folder: str | None = None,
 ) -> None:
     """Add findings to a construct; an error that is in doubt, by its id, is a warning that says why."""
     annotations = Annotations.of(scope)
     for finding in findings:
-        text = f"{_short(finding.path)}:{finding.line}: {finding.message}: {finding.remedy}"
+        path = _short(finding.path)
+        if folder is not None and shown_folder is not None:
+            path = f"{shown_folder}/{Path(finding.path).relative_to(folder).as_posix()}"
+        text = f"{path}:{finding.line}: {finding.message}: {finding.remedy}"
         doubt = doubts.get(finding.id)
         if finding.id == "Script.syntax" and _may_be_read_by(python, finding):
             doubt = _OTHER_PYTHON

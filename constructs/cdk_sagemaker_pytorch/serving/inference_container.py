@@ -1,6 +1,10 @@
 """What a model's container runs, and what it is told: the same for a model and for a pipeline's versions."""
 
+import contextlib
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import Stack
@@ -124,6 +128,41 @@ class InferenceContainer(Options):
             scope, "SourceCode", with_handlers=self.framework_version.ships_handlers
         )
 
+    @property
+    def has_application(self) -> bool:
+        """Whether the environment names something else than handler functions for Ray Serve to run."""
+        return _APPLICATION in dict(self.environment or {})
+
+    def annotate_own_code(self, scope: Construct, scripts: Mapping[str, bytes], entry_point: str) -> None:
+        """Say what is wrong with the script that a model brings along.
+
+        Parameters
+        ----------
+        scope : Construct
+            Carries the findings.
+        scripts : mapping of str to bytes
+            The files of its ``code/``.
+        entry_point : str
+            Which of them serves.
+        """
+        if entry_point not in scripts:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in scripts.items():
+                path = Path(folder, name)
+                with contextlib.suppress(OSError):  # one that is a file and a folder at once
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(text)
+            annotate_inference_script(
+                scope,
+                SourceCode.from_directory(folder, entry_point=entry_point),
+                framework_version=self.framework_version,
+                accelerator_type=self.accelerator_type,
+                py_version=self.image.py_version if self.image is not None else None,
+                instance_type=self.instance_type,
+                shown_folder="code",
+            )
+
     def bind_handlers(self, scope: Construct) -> s3_assets.Asset | None:
         """Ship the library's handlers for a model that brings its own code; None where nothing needs them.
 
@@ -136,7 +175,7 @@ class InferenceContainer(Options):
         """
         version = self.framework_version
         has_code = self.source_code is not None or self.has_default
-        if has_code or version.model_server != "ray" or _APPLICATION in dict(self.environment or {}):
+        if has_code or version.model_server != "ray" or self.has_application:
             return None
         return bind_handlers(scope, "Handlers")
 

@@ -23,6 +23,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 
 from .inference_code import CODE_DIRECTORY
 from .inference_container import InferenceContainer
+from .model_layout import check_model_layout
 from .settings import ModelOptions, ServingContainer
 
 __all__ = ["PyTorchModel"]
@@ -119,6 +120,16 @@ class PyTorchModel(Construct):
         runs.check(problems)
         _check_archives(problems, model_data, source_code, self.framework_version)
         problems.raise_if_any()
+        local_model = check_model_layout(
+            problems,
+            model_data,
+            source_code=source_code,
+            entry_point=entry_point,
+            framework_version=self.framework_version,
+            accelerator_type=accelerator_type,
+            has_application=runs.has_application,
+        )
+        problems.raise_if_any()
 
         super().__init__(scope, construct_id)
         problems.annotate(self)
@@ -126,6 +137,8 @@ class PyTorchModel(Construct):
         image_uri = runs.bind_image(self, self.role)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
         archive = runs.bind_code(self)
+        if archive is None and local_model is not None:
+            runs.annotate_own_code(self, local_model.scripts, entry_point)
         handlers = runs.bind_handlers(self)
         packaged = self._package(model_data, archive, handlers, artifacts_bucket, packager)
         self.model_data_url = packaged.model_data_url
