@@ -199,6 +199,8 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
         )
         variant.check(problems)
         runs.check(problems)
+        if isinstance(container, ServingContainer):
+            container.check_real_time(problems, "container")
         options.check(problems, "")
         sample = (
             None if sample_request is None else SampleRequest.of(sample_request, problems, "sample_request")

@@ -28,6 +28,7 @@ from .inference_code import (
     default_inference_code,
     serving_environment,
 )
+from .serving_variables import check_serving_variables
 from .settings import ServingContainer
 
 __all__ = ["DEFAULT_ENTRY_POINT", "InferenceContainer"]
@@ -81,6 +82,7 @@ class InferenceContainer(Options):
             f" an older one gets its code from S3 by itself, got {self.framework_version.full}",
         )
         check_environment(problems, self.environment, shape="Environment", own=OWN_VARIABLES)
+        check_serving_variables(problems, self.environment, self.container)
         check_accelerator(problems, self.accelerator_type, self.framework_version)
         check_inference_code(problems, self.source_code, self.framework_version, has_default=self.has_default)
 

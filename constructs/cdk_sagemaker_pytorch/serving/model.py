@@ -100,6 +100,7 @@ class PyTorchModel(Construct):
         self.framework_version = FrameworkVersion.of(framework_version)
         self.instance_type = instance_type
         self.accelerator_type = accelerator_type
+        self.container = ServingContainer() if container is None else container
         runs = InferenceContainer(
             framework_version=self.framework_version,
             instance_type=instance_type,
