@@ -188,7 +188,9 @@ class PyTorchModel(Construct):
         given = packager if isinstance(packager, ModelPackager) else None
         self._uses = [self.role, location.bucket, artifacts_bucket, given]
         # Hosting asks for archives that end in .tar.gz.
-        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        is_hosted = not location.is_one_version and (
+            not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        )
         if archive is None and handlers is None and location.s3_uri is not None and is_hosted:
             location.grant_read(self.role)
             return PackagedModel(location.s3_uri, CODE_DIRECTORY)

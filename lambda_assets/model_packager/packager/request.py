@@ -73,6 +73,8 @@ class PackagingRequest:
     keep_code : bool
         Whether what the model has in `code/` stays, but for what has the name of something in the source
         code. Defaults to no: the source code replaces it.
+    model_data_version : str or None
+        Which version of the model's object to take. Defaults to the present one.
     kms_key_id : str or None
         The key that encrypts the output (SSE-KMS). Defaults to the output bucket's own encryption.
     tags, metadata : mapping of str to str
@@ -92,6 +94,7 @@ class PackagingRequest:
     entry_point: str
     handlers: S3Uri | None = None
     keep_code: bool = False
+    model_data_version: str | None = None
     kms_key_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -139,7 +142,11 @@ class PackagingRequest:
         values["framework_version"] = _version(event.get("framework_version"), problems)
         values["entry_point"] = _entry_point(event.get("entry_point"), values["source_code"], problems)
         values["keep_code"] = _flag(event.get("keep_code"), "keep_code", problems)
-        values["kms_key_id"] = _optional_text(event.get("kms_key_id"), "kms_key_id", problems)
+        for name in ("kms_key_id", "model_data_version"):
+            values[name] = _optional_text(event.get(name), name, problems)
+        model_data = values["model_data"]
+        if values["model_data_version"] is not None and model_data is not None and model_data.is_prefix:
+            problems.append(f"model_data_version is that of one object, got the prefix {model_data}")
         for name in ("tags", "metadata"):
             values[name] = _texts(event.get(name), name, problems)
         for name in ("max_ratio", "max_bytes", "max_source_bytes"):

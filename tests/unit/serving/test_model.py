@@ -305,3 +305,18 @@ def test_fails_when_uncompressed_model_data_are_for_an_old_version(
             framework_version="1.1",
             source_code=inference_code,
         )
+
+
+def test_a_version_of_an_object_is_copied(stack: Stack) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Versions", "models")
+    data = ModelData.from_bucket(bucket, "a/model.tar.gz", object_version="v1")
+    PyTorchModel(stack, "Model", model_data=data, framework_version="2.6")
+    ((_, packaged),) = Template.from_stack(stack).find_resources("Custom::PackagedModel").items()
+    assert packaged["Properties"]["model_data"] == "s3://models/a/model.tar.gz"
+    assert packaged["Properties"]["model_data_version"] == "v1"
+
+
+def test_fails_when_a_version_is_no_text(stack: Stack) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Versions", "models")
+    with pytest.raises(ConfigurationError, match="object_version must be"):
+        ModelData.from_bucket(bucket, "a/model.tar.gz", object_version=1)  # type: ignore[arg-type]

@@ -49,6 +49,7 @@ def test_small_model_is_packaged_in_memory(package, archives, s3, code):
         "strategy": "memory",
         "bytes_in": len(model),
         "bytes_out": len(packaged),
+        "model_data_etag": s3.client.head_object(Bucket="models", Key="in/model.tar.gz")["ETag"],
     }
 
 
@@ -381,8 +382,8 @@ def test_fails_when_the_model_is_replaced_while_it_is_read(
     models = {"small": small, "large": large_model, "large with code": large_model_with_code, "copied": small}
     head = Storage.head
 
-    def head_and_replace(self, place):
-        stored = head(self, place)
+    def head_and_replace(self, place, version_id=None):
+        stored = head(self, place, version_id)
         if place.key == "in/model.tar.gz":
             s3.put(place.key, archives.tar_gz(MODEL, level=9))
         return stored
@@ -464,3 +465,28 @@ def sparse_model():
 def test_fails_when_a_flag_is_none(event, archives, code, value):
     with pytest.raises(errors.InvalidRequestError, match="keep_code must be true or false, got"):
         PackagingRequest.parse(event(archives.tar_gz({"a": b""}), code, keep_code=value))
+
+
+@pytest.mark.parametrize("with_code", [True, False])
+def test_a_version_of_the_model_is_packaged(package, archives, s3, code, with_code):
+    s3.client.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Enabled"})
+    try:
+        answers = [package(archives.tar_gz({"model.pth": data}), None) for data in (b"first", b"second")]
+        versions = s3.client.list_object_versions(Bucket="models", Prefix="in/model.tar.gz")["Versions"]
+        (first,) = [version for version in versions if not version["IsLatest"]]
+
+        answer = package(
+            archives.tar_gz({"model.pth": b"third"}),
+            code if with_code else None,
+            model_data_version=first["VersionId"],
+        )
+
+        assert archives.contents(s3.get(answer["model_data_url"]))["model.pth"] == b"first"
+        assert answer["model_data_etag"] == first["ETag"] == answers[0]["model_data_etag"]
+    finally:
+        s3.client.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_fails_when_there_is_no_such_version(package, archives, code):
+    with pytest.raises((errors.ObjectNotFoundError, errors.StorageError)):
+        package(archives.tar_gz(MODEL), code, model_data_version="no-such-version")

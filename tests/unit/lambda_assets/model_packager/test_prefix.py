@@ -69,6 +69,7 @@ def test_model_files_are_copied_and_the_code_lies_beside_them(package, s3, code,
         "strategy": "copy",
         "bytes_in": 5006,
         "bytes_out": 5017,
+        "model_data_etag": None,
     }
     expected = {"code/inference.py": b"pass\n", "code/lib/tools.py": b"x = 1\n"}
     assert below(s3, "out/") == WEIGHTS | expected
