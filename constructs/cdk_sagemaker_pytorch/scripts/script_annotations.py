@@ -14,6 +14,7 @@ from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .script_check import Finding, check_inference_script, check_training_script
+from .script_check.imports import requirements_left_behind
 
 __all__ = ["annotate_inference_script", "annotate_training_script"]
 
@@ -124,13 +125,8 @@ def annotate_inference_script(
 
 
 def _forgotten(source_code: SourceCode) -> list[Finding]:
-    """Say that requirements lie beside a script and do not ship with it."""
     path = source_code.forgotten_requirements
-    if path is None:
-        return []
-    message = "requirements.txt lies beside the script and does not ship with it"
-    remedy = "give it as one of the dependencies, or use SourceCode.from_directory"
-    return [Finding(str(path), 1, "Script.requirements", "warning", message, remedy)]
+    return [] if path is None else [requirements_left_behind(path)]
 
 
 def _not_acknowledged(source_code: SourceCode, findings: Iterable[Finding]) -> list[Finding]:

@@ -6,9 +6,16 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
+from .finding import Finding
 from .script import Script
 
-__all__ = ["check_imports", "files_beside", "local_modules", "statements_that_may_fail"]
+__all__ = [
+    "check_imports",
+    "files_beside",
+    "local_modules",
+    "requirements_left_behind",
+    "statements_that_may_fail",
+]
 
 # Packages of the containers that the code that serves needs itself.
 _CONTAINER_PACKAGES = frozenset(
@@ -66,6 +73,24 @@ def local_modules(script: Script, shipped: Collection[str]) -> Iterator[str]:
             file = modules.file_of(name)
             if file is not None and file != script.path.name:
                 yield file
+
+
+def requirements_left_behind(path: Path) -> Finding:
+    """Say that requirements lie beside a single script and do not ship with it.
+
+    Parameters
+    ----------
+    path : Path
+        The requirements.txt.
+    """
+    return Finding(
+        str(path),
+        1,
+        "Script.requirements",
+        "warning",
+        "requirements.txt lies beside the script and does not ship with it",
+        "give it as one of the dependencies, or use SourceCode.from_directory",
+    )
 
 
 def _check_import(script: Script, statement: ast.stmt, modules: "_Modules") -> None:
