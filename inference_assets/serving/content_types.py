@@ -128,8 +128,8 @@ def negotiate(accept: str | None, offered: Sequence[str]) -> str:
 def preferred(accept: str | None, offered: Sequence[str]) -> str:
     """Tell a user's own output_fn which one media type the caller wants most.
 
-    A single media type is handed on as the caller sent it. Where the caller likes a wildcard best, the answer
-    is one of those offered.
+    A single media type is handed on as the caller sent it. Where the caller likes a wildcard best, it is one
+    of those offered that fits, else the wildcard itself, such as ``image/*``: the script may know better.
     """
     ranges = _ranges(accept)
     if len(ranges) == 1 and "*" not in ranges[0].name and ranges[0].quality == 1:
@@ -137,4 +137,5 @@ def preferred(accept: str | None, offered: Sequence[str]) -> str:
     best = max(ranges, key=lambda item: item.quality, default=None)
     if best is None or best.quality == 0:
         raise NotAcceptableError(f"accept must name a media type, got {accept!r}")
-    return negotiate(accept, offered) if "*" in best.name else best.name
+    fits = "*" in best.name and any(best.specificity(media_type) for media_type in offered)
+    return negotiate(accept, offered) if fits else best.name

@@ -144,17 +144,22 @@ def resolve_handlers(module: ModuleType | None) -> dict[str, Handler]:
     return handlers
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):  # some that are written in C have none
+        return None
+
+
 def _positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return [
-        parameter
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-
-
-def _takes_any_number(function: Callable[..., Any]) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    """Return the parameters that are filled by position, ``*arguments`` included."""
+    signature = _signature(function)
+    others = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    return (
+        [parameter for parameter in signature.parameters.values() if parameter.kind not in others]
+        if (signature)
+        else []
+    )
 
 
 def _mistake(name: str, function: Any) -> str | None:
@@ -162,18 +167,36 @@ def _mistake(name: str, function: Any) -> str | None:
     names = HANDLER_PARAMETERS[name]
     if not callable(function):
         return f"{name} must be a function, got {type(function).__name__}"
+    signature = _signature(function)
+    if signature is None:
+        return f"{name} must be a function whose parameters Python can tell, got {function!r}"
+    if inspect.iscoroutinefunction(function):
+        return f"{name} must be a function that returns its result, got a coroutine: define it with def"
     positional = _positional(function)
-    required = sum(parameter.default is parameter.empty for parameter in positional)
-    enough = len(positional) >= len(names) or _takes_any_number(function)
-    if enough and required <= len(names) + 1:
+    required = sum(
+        parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+        for parameter in positional
+    )
+    named = any(
+        parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+        for parameter in signature.parameters.values()
+    )
+    enough = len(positional) >= len(names) or any(p.kind is p.VAR_POSITIONAL for p in positional)
+    if enough and required <= len(names) + 1 and not named:
         return None
-    return f"{name} must take ({', '.join(names)}) and optionally context, got {inspect.signature(function)}"
+    return f"{name} must take ({', '.join(names)}) and optionally context, got {signature}"
 
 
 def _takes_context(name: str, function: Callable[..., Any]) -> bool:
     """Tell whether a function takes a trailing `context`.
 
-    A further parameter that has a default and another name is the script's own business.
+    As in AWS's container, the number of parameters decides: one more than the function needs is the
+    context, whatever its name and default. Of several more, it is the first if that is called so or has no
+    default; the container does not call such functions at all.
     """
     extra = _positional(function)[len(HANDLER_PARAMETERS[name]) :]
-    return bool(extra) and (extra[0].name == "context" or extra[0].default is extra[0].empty)
+    return len(extra) == 1 or (len(extra) > 1 and extra[0].name == "context") or _is_required(extra)
+
+
+def _is_required(extra: list[inspect.Parameter]) -> bool:
+    return bool(extra) and extra[0].default is inspect.Parameter.empty

@@ -9,12 +9,19 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
+from .answers import body_of
 from .codecs import CODECS, SUPPORTED
 from .content_types import preferred
+from .context import Context, said_beside
 from .entry_point import Handler, exits_are_failures, load_entry_point, resolve_handlers
 from .errors import MalformedBodyError, PredictionEncodingError, RequestError
 
 logger = logging.getLogger(__name__)
+
+_WITHOUT_BODY = (204, 304)
+
+#: What callers accept who do not say, as in AWS's container.
+DEFAULT_ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 
 
 class Request(NamedTuple):
@@ -40,33 +47,17 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What the caller gets: the HTTP status, the body and its content type."""
+    """What the caller gets: HTTP status, body, content type, and further headers that the script set."""
 
     status: int
     body: bytes
     content_type: str
+    headers: Mapping[str, str] | None = None
 
-
-class Context:
-    """What a handler function learns from `context`, by the names that TorchServe gives it.
-
-    Attributes
-    ----------
-    system_properties
-        ``model_dir``.
-    """
-
-    def __init__(self, model_dir: str, headers: Mapping[str, str]) -> None:
-        self.system_properties = {"model_dir": model_dir}
-        self._headers = headers
-
-    def get_request_header(self, idx: int, key: str) -> str | None:
-        """Return a header of the request, such as ``X-Amzn-SageMaker-Custom-Attributes``; `idx` is 0."""
-        return self._headers.get(key.lower())
-
-    def get_all_request_header(self, idx: int) -> dict[str, str]:
-        """Return all headers of the request by lower-case name; `idx` is 0."""
-        return dict(self._headers)
+    def all_headers(self) -> dict[str, str]:
+        """Return all headers of the answer by lower-case name."""
+        given = {name.lower(): value for name, value in (self.headers or {}).items()}
+        return {**given, "content-type": self.content_type}
 
 
 class HandlerChain:
@@ -79,7 +70,7 @@ class HandlerChain:
     model_dir
         The folder into which ``model.tar.gz`` was unpacked.
     context
-        What functions that load the model get as `context`. Defaults to a `Context`.
+        What functions that load the model get as `context`. Defaults to a `Context` without headers.
 
     Attributes
     ----------
@@ -96,7 +87,8 @@ class HandlerChain:
     def __init__(self, handlers: Mapping[str, Handler], model_dir: str, context: Any = None) -> None:
         self._handlers = handlers
         self._model_dir = model_dir
-        context = context or Context(model_dir, {})
+        self._default_accept = os.environ.get(DEFAULT_ACCEPT_VARIABLE) or None
+        context = context or Context(model_dir)
         if "pre_model_fn" in handlers:
             with exits_are_failures("pre_model_fn"):
                 handlers["pre_model_fn"](model_dir, context=context)
@@ -165,7 +157,7 @@ class HandlerChain:
         predicted one by one, and so is everything by a script's predict_fn that takes `context`, for that is
         one caller's.
         """
-        calls = [_Call(request, self._model_dir) for request in requests]
+        calls = [_Call(request, self._model_dir, self._default_accept) for request in requests]
         if "transform_fn" in self._handlers:
             self._each(calls, "transform_fn", lambda call: (self.model, *call.body(own=True), call.accept()))
         else:
@@ -179,16 +171,18 @@ class HandlerChain:
             self._each(
                 calls,
                 "output_fn",
-                lambda call: (call.value, call.accept() if output_fn.own else call.request.accept),
+                lambda call: (call.value, call.accept() if output_fn.own else call.accept_header),
             )
         return [call.response() for call in calls]
 
     def _each(self, calls: Iterable[_Call], name: str, arguments: Callable[[_Call], tuple[Any, ...]]) -> None:
         """Take one step with each call on which no earlier step failed."""
+        handler = self._handlers[name]
         for call in calls:
             if call.failure is None:
                 try:
-                    call.value = self._handlers[name](*arguments(call), context=call.context)
+                    context = call.context if handler.takes_context else None
+                    call.value = handler(*arguments(call), context=context)
                 except BaseException as error:
                     # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
                     call.failure = _failure(name, error, call.value if name == "predict_fn" else None)
@@ -216,15 +210,31 @@ class HandlerChain:
 class _Call:
     """A request on its way through the chain; `value` is what the last step returned."""
 
-    def __init__(self, request: Request, model_dir: str) -> None:
+    def __init__(self, request: Request, model_dir: str, default_accept: str | None) -> None:
         self.request = request
-        self.context = request.context or Context(model_dir, request.headers or {})
         self.value: Any = None
         self.failure: Response | None = None
+        self._model_dir = model_dir
+        self._default_accept = default_accept
+        self._context = request.context
+
+    @property
+    def context(self) -> Any:
+        if self._context is None:
+            self._context = Context(self._model_dir, self.request.headers)
+        return self._context
+
+    @property
+    def accept_header(self) -> str | None:
+        """The Accept header; where the caller takes anything, what the environment says instead."""
+        accept = self.request.accept
+        if self._default_accept is not None and (accept or "*/*").strip() in ("", "*/*"):
+            return self._default_accept
+        return accept
 
     def accept(self) -> str:
         """Return the one media type that functions of a script are told."""
-        return preferred(self.request.accept, SUPPORTED)
+        return preferred(self.accept_header, SUPPORTED)
 
     def body(self, *, own: bool) -> tuple[Any, str | None]:
         """Return the body and its content type; a script's own function gets some as text, see `Codec`."""
@@ -241,16 +251,26 @@ class _Call:
     def response(self) -> Response:
         if self.failure is not None:
             return self.failure
-        body = self.value
         try:
-            body, content_type = body if isinstance(body, tuple) else (body, self.accept())
-            if isinstance(body, str):
-                body = body.encode("utf-8")
-            if not isinstance(body, (bytes, bytearray)):
-                raise PredictionEncodingError(f"the answer must be bytes or text, got {type(body).__name__}")
-            return Response(200, bytes(body), content_type)
+            return self._written()
         except BaseException as error:
             return _failure("output_fn", error)
+
+    def _written(self) -> Response:
+        answer, content_type = self.value, None
+        if isinstance(answer, tuple):
+            if len(answer) < 2 or not isinstance(answer[1], str):
+                raise PredictionEncodingError(
+                    "a tuple must be the answer and its content type, got one of"
+                    f" {[type(part).__name__ for part in answer]}"
+                )
+            answer, content_type = answer[:2]
+        if self._context is None:
+            return Response(200, *body_of(answer, self.accept(), content_type))
+        content_type = content_type or self._context.get_response_content_type(0)
+        body, content_type = body_of(answer, self.accept(), content_type)
+        status, headers = said_beside(self._context)
+        return Response(status, b"" if status in _WITHOUT_BODY else body, content_type, headers)
 
 
 def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
@@ -270,16 +290,28 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
 
 def _failure(name: str, error: BaseException, given: Any = None) -> Response:
     """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
-    status = getattr(error, "status", None) if isinstance(error, RequestError) else None
+    status, message = _blame(error)
     if isinstance(status, int) and 400 <= status <= 499:
-        message = _words(error)
         logger.info("%s refused a request with %d: %r", name, status, message)
     else:
-        status, message = 500, _words(error)
+        status = 500
         if not isinstance(error, PredictionEncodingError):
             message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
         logger.error("%s failed", name, exc_info=error)
     return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def _blame(error: BaseException) -> tuple[Any, str]:
+    """Return the status that an error gives itself, if it is of a class that is made for that, and its words.
+
+    Any other exception with such an attribute may come from a service that the script asks.
+    """
+    if isinstance(error, RequestError):
+        return getattr(error, "status", None), _words(error)
+    toolkit = getattr(sys.modules.get("sagemaker_inference.errors"), "BaseInferenceToolkitError", None)
+    if toolkit is not None and isinstance(error, toolkit):
+        return getattr(error, "status_code", None), str(getattr(error, "message", None) or _words(error))
+    return None, _words(error)
 
 
 def _shape(given: Any) -> str:

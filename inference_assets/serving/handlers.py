@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any, Callable
@@ -10,10 +9,10 @@ from typing import Any, Callable
 import numpy as np
 import torch
 
+from .answers import as_array, to_json
 from .bundled_model import load_bundled_model
 from .codecs import CODECS, JSON, SUPPORTED, Limits, decode, encode
 from .content_types import content_type_of, negotiate
-from .errors import PredictionEncodingError
 
 _LIMITS = Limits.from_environment()
 
@@ -50,7 +49,9 @@ def model_fn(model_dir: str, context: Any = None) -> torch.nn.Module:
 
 
 def _model_file(model_dir: Path) -> Path:
-    files = sorted(path for path in model_dir.glob("*") if path.suffix in (".pt", ".pth"))
+    # Archives made on a Mac hold a ._model.pt beside each model.pt.
+    found = (path for path in model_dir.glob("*") if not path.name.startswith("."))
+    files = sorted(path for path in found if path.suffix in (".pt", ".pth"))
     for name in ("model.pt", "model.pth"):
         if model_dir / name in files:
             return model_dir / name
@@ -184,16 +185,13 @@ def output_fn(prediction: Any, content_type: str) -> tuple[bytes, str]:
     PredictionEncodingError
         JSON cannot carry the prediction.
     """
-    if isinstance(prediction, torch.Tensor):
-        prediction = _to_numpy(prediction)
-    elif not _is_numbers(prediction):
-        return _encode_structure(prediction, content_type)
-    return encode(prediction, content_type, _LIMITS)
-
-
-def _to_numpy(tensor: torch.Tensor) -> Any:
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    array = as_array(prediction)
+    if array is None:
+        if not _is_numbers(prediction):
+            # Dicts, strings and lists of different lengths, which only JSON can carry.
+            return to_json(prediction), negotiate(content_type, (JSON,))
+        array = prediction
+    return encode(array, content_type, _LIMITS)
 
 
 def _is_numbers(prediction: Any) -> bool:
@@ -201,23 +199,3 @@ def _is_numbers(prediction: Any) -> bool:
         return np.asarray(prediction).dtype.kind in "biuf"
     except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors of different shapes
         return False
-
-
-def _encode_structure(prediction: Any, accept: str | None) -> tuple[bytes, str]:
-    """Write dicts, strings and lists of different lengths, which only JSON can carry."""
-    content_type = negotiate(accept, (JSON,))
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, torch.Tensor):
-            part = _to_numpy(part)
-        if isinstance(part, (np.ndarray, np.generic)):
-            return part.tolist()
-        raise TypeError(f"{type(part).__name__} is not JSON")
-
-    try:
-        text = json.dumps(prediction, default=plain, allow_nan=_LIMITS.allow_non_finite)
-    except (TypeError, ValueError) as error:
-        raise PredictionEncodingError(
-            f"the prediction cannot be written as JSON: {error}: write an output_fn"
-        ) from error
-    return text.encode("utf-8"), content_type

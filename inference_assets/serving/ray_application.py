@@ -70,7 +70,7 @@ class PyTorchModel:
             response = await asyncio.wait_for(invoke(request), SETTINGS.timeout)
         except asyncio.TimeoutError:
             return HttpResponse(f"no answer within {SETTINGS.timeout:g} s", 504, media_type="text/plain")
-        return HttpResponse(response.body, response.status, {"content-type": response.content_type})
+        return HttpResponse(response.body, response.status, response.all_headers())
 
     async def _invoke_alone(self, request: Request) -> Response:
         return (await self._invoke([request]))[0]

@@ -45,7 +45,7 @@ def transform_fn(
     reach the caller as the toolkit's traceback.
     """
     response = model.invoke_batch([Request(request_body, content_type, accept, context=context)])[0]
-    if response.status != 200:
+    if response.status != context.get_response_status(0)[0]:
         context.set_response_status(response.status, responses.get(response.status, ""), 0)
     return response.body, response.content_type
 

@@ -37,7 +37,12 @@ def test_transform_fn_replaces_the_three_steps():
         (lambda body, content_type, context: None, True),
         (lambda body, content_type, anything: None, True),
         (lambda body, content_type, context=None: None, True),
-        (lambda body, content_type, strict=True: None, False),
+        (lambda body, content_type, strict=True: None, True),
+        (lambda body, content_type, *rest: None, True),
+        (lambda body, content_type, first=1, second=2: None, False),
+        (lambda body, content_type, context=None, second=2: None, True),
+        (lambda body, content_type, *, strict=True: None, False),
+        (lambda body, content_type, **options: None, False),
         (lambda *arguments: None, False),
         (lambda body, *arguments: None, False),
         (lambda body, content_type=None: None, False),
@@ -50,6 +55,10 @@ def test_any_function_may_take_a_trailing_context(function, takes_context):
     handler(b"", "text/csv", context=object())
 
 
+async def coroutine(data, model):
+    return data
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -59,6 +68,12 @@ def test_any_function_may_take_a_trailing_context(function, takes_context):
         ),
         ({"model_fn": lambda a, b, c: None}, r"model_fn must take \(model_dir\) and optionally context"),
         ({"predict_fn": "text"}, "predict_fn must be a function, got str"),
+        ({"predict_fn": coroutine}, "predict_fn must be a function that returns its result, got a coroutine"),
+        (
+            {"output_fn": str},
+            "output_fn must be a function whose parameters Python can tell, got <class 'str'>",
+        ),
+        ({"output_fn": lambda p, a, *, indent: ""}, r"output_fn must take .*, got \(p, a, \*, indent\)"),
         (
             {
                 "transform_fn": lambda a, b, c, d: None,

@@ -99,7 +99,7 @@ def test_functions_of_a_script_are_called_in_turn_with_the_context(chain_of, tmp
         def predict_fn(data, model, context):
             return data + [context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")]
         def output_fn(prediction, accept, context):
-            return repr((calls, prediction, accept, context.get_all_request_header(0)))
+            return repr((calls, prediction, accept, dict(context.get_all_request_header(0))))
     """)
     folder = str(tmp_path)
 
@@ -107,7 +107,7 @@ def test_functions_of_a_script_are_called_in_turn_with_the_context(chain_of, tmp
         b"[1]", "application/json", "text/x", {"x-amzn-sagemaker-custom-attributes": "a=1"}
     )
 
-    assert chain.model == {"properties": {"model_dir": folder}}
+    assert chain.model["properties"]["model_dir"] == folder
     assert response.status == 200
     assert response.content_type == "text/x"
     assert response.body.decode() == repr(
@@ -160,7 +160,6 @@ def test_fails_when_text_for_a_script_is_not_utf_8(chain_of):
     ("script", "expected"),
     [
         ("def input_fn(body, content_type): raise KeyError(1)", error(500, "input_fn raised KeyError: 1")),
-        ("def output_fn(p, a): return 3", error(500, "the answer must be bytes or text, got int")),
         (
             """
             from serving.errors import RequestError
@@ -548,3 +547,120 @@ def test_no_request_is_a_server_error(chain_of, body, content_type, accept):
     response = chain_of("def predict_fn(data, model): return data").invoke(body, content_type, accept)
 
     assert response.status == 200 or 400 <= response.status < 500
+
+
+ANSWERS = [
+    ("{'scores': prediction}", b'{"scores": [[1.0, 2.0, 3.0]]}', "application/json"),
+    ("[1, None, 'a']", b'[1, null, "a"]', "application/json"),
+    ("3.5", b"3.5", "application/json"),
+    ("None", b"null", "application/json"),
+    ("prediction", b"1.0,2.0,3.0\n", "text/csv"),
+    ("prediction.numpy()", b"1.0,2.0,3.0\n", "text/csv"),
+    ("({'a': 1}, 'application/x+json')", b'{"a": 1}', "application/x+json"),
+    ("('<a/>', 'text/xml')", b"<a/>", "text/xml"),
+    ("('<a/>', 'text/xml', 'more')", b"<a/>", "text/xml"),
+]
+FUNCTIONS = {
+    "output_fn": "def output_fn(prediction, accept): return {}",
+    "transform_fn": """
+import torch
+def transform_fn(model, body, content_type, accept):
+    prediction = torch.tensor([[1.0, 2.0, 3.0]])
+    return {}""",
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("expression", "body", "content_type"), ANSWERS)
+def test_a_script_answers_with_anything(chain_of, function, expression, body, content_type):
+    script = FUNCTIONS[function].format(expression)
+    if function == "output_fn":
+        script += "\ndef predict_fn(data, model): return data"
+
+    response = chain_of(script).invoke(b"[[1,2,3]]", "application/json", "text/csv")
+
+    assert response == Response(200, body, content_type)
+
+
+@pytest.mark.parametrize("answer", ["(b'a', 200)", "(b'a',)", "()", "{1, 2}", "iter([])", "print"])
+def test_an_answer_that_cannot_be_sent_is_the_scripts_failure(chain_of, answer):
+    response = chain_of(f"def output_fn(prediction, accept): return {answer}").invoke(
+        b"[[1,2,3]]", "application/json"
+    )
+
+    assert response.status == 500
+    assert b"must be the answer and its content type" in response.body or b"as JSON" in response.body
+
+
+def test_a_script_says_more_through_the_context(chain_of):
+    response = chain_of("""
+        def output_fn(prediction, accept, context):
+            context.set_response_status(203, "Elsewhere", 0)
+            context.set_response_content_type(0, "text/x")
+            context.set_response_header(0, "X-Version", "3")
+            return "a"
+    """).invoke(b"[[1,2,3]]", "application/json")
+
+    assert response == Response(203, b"a", "text/x", {"X-Version": "3"})
+    assert response.all_headers() == {"x-version": "3", "content-type": "text/x"}
+
+
+def test_no_body_goes_with_a_status_that_has_none(chain_of):
+    response = chain_of("""
+        def output_fn(prediction, accept, context):
+            context.set_response_status(204)
+            return "a"
+    """).invoke(b"[[1,2,3]]", "application/json")
+
+    assert (response.status, response.body) == (204, b"")
+
+
+def test_a_failure_is_one_whatever_status_was_set(chain_of):
+    response = chain_of("""
+        def predict_fn(data, model, context):
+            context.set_response_status(200)
+            raise KeyError("bias")
+    """).invoke(b"[[1,2,3]]", "application/json")
+
+    assert response == error(
+        500, "predict_fn raised KeyError: 'bias' (for an input of shape (1, 3) and dtype torch.float32)"
+    )
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "Refused()",  # what an HTTP client of the script raises: the status is another service's
+        "[][3]",
+        "ValueError('bad')",
+        "torch.zeros(2) @ torch.zeros(3)",
+    ],
+)
+def test_a_fault_of_the_script_is_never_told_as_the_callers(chain_of, caplog, raised):
+    response = chain_of(f"""
+        import torch
+        class Refused(Exception):
+            status = status_code = 404
+        def predict_fn(data, model):
+            fault = {raised}
+            raise fault
+    """).invoke(b"[[1,2,3]]", "application/json")
+
+    assert response.status == 500
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [(None, "text/csv"), ("", "text/csv"), ("*/*", "text/csv"), ("application/json", "application/json")],
+)
+@pytest.mark.parametrize("script", ["", "def output_fn(prediction, accept): return accept"])
+def test_the_environment_says_what_a_caller_accepts_who_does_not(
+    chain_of, monkeypatch, accept, expected, script
+):
+    monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
+
+    response = chain_of(script).invoke(b"[[1,2,3]]", "application/json", accept)
+
+    assert (response.status, response.content_type) == (200, expected)
+    assert not script or response.body.decode() == expected

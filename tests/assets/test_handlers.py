@@ -288,3 +288,10 @@ def test_inference_py_offers_the_defaults(assets, monkeypatch):
 
     for name in ("model_fn", "input_fn", "predict_fn", "output_fn"):
         assert getattr(script, name) is getattr(handlers, name)
+
+
+def test_what_a_mac_leaves_beside_a_model_is_no_model(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), str(tmp_path / "net.pt"))
+    (tmp_path / "._net.pt").write_bytes(b"\x00\x05\x16\x07")
+
+    assert isinstance(model_fn(str(tmp_path)), torch.jit.ScriptModule)

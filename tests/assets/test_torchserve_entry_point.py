@@ -14,6 +14,7 @@ class TorchServeContext(Context):
 
     def set_response_status(self, code=200, phrase="", idx=0):
         self.status = (code, phrase, idx)
+        super().set_response_status(code, phrase, idx)
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,26 @@ def test_an_error_is_a_message_with_its_status(serve, context, request_parts, st
     assert context.status == (status, phrase, 0)
     assert body.decode().startswith(message)
     assert content_type == "text/plain; charset=utf-8"
+
+
+SPEAKING = """
+def model_fn(model_dir): return "model"
+def predict_fn(data, model): return data
+def output_fn(prediction, accept, context):
+    context.set_response_status(202, "Taken", 0)
+    context.set_response_content_type(0, "application/vnd.answer")
+    context.set_response_header(0, "x-version", "3")
+    return {"rows": prediction}
+"""
+
+
+def test_what_a_script_says_through_the_context_reaches_the_server(serve, context):
+    assert serve(SPEAKING)("[[1]]", "application/json", "*/*") == (
+        b'{"rows": [[1.0]]}',
+        "application/vnd.answer",
+    )
+    assert context.status == (202, "Taken", 0)
+    assert context.get_response_headers(0)["x-version"] == "3"
 
 
 BROKEN = "def model_fn(model_dir): raise KeyError('bias')\n"

@@ -26,6 +26,7 @@ REQUIREMENTS = ["numpy", "pytest<10", "hypothesis<7"]
 OPTIONAL = "orjson"
 TESTS = [
     "test_chain_without_torch.py",
+    "test_context.py",
     "test_codecs.py",
     "test_content_types.py",
     "test_decimal_tables.py",

@@ -199,6 +199,8 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
         )
         variant.check(problems)
         runs.check(problems)
+        if isinstance(container, ServingContainer):
+            container.check_real_time(problems, "container")
         options.check(problems, "")
         sample = (
             None if sample_request is None else SampleRequest.of(sample_request, problems, "sample_request")
@@ -335,10 +337,9 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
             "Packaging",
             event={
                 "model_data": jsonata.evaluate("$model_data"),
-                "source_code": archive.s3_uri,
                 "output": jsonata.evaluate(f"'{models_uri}/' & $version & '/{model_name}'"),
                 "framework_version": version.full,
-                "entry_point": archive.entry_point,
+                **archive.event_fields,
             },
             job_name="$version",
             job_name_prefix=self.version_prefix,

@@ -50,6 +50,11 @@ class ModelDataLocation:
         """S3 URI of the archive or prefix, if it is known before deployment."""
         return self.event.get("model_data")
 
+    @property
+    def is_one_version(self) -> bool:
+        """Whether it is a version of an object, which instances cannot be told of."""
+        return "model_data_version" in self.event
+
     def grant_read(self, grantee: iam.IGrantable) -> None:
         """Let `grantee` find and read the archive, and nothing else."""
         self.bucket.grant_read(grantee, self.object_key_pattern)
@@ -69,13 +74,20 @@ class ModelData(ABC):
         """Whether it is an archive, and not files below a prefix."""
         return True
 
+    @property
+    def local_path(self) -> Path | None:
+        """The archive or directory on this machine, if it is there."""
+        return None
+
     @abstractmethod
     def bind(self, scope: Construct) -> ModelDataLocation:
         """Make the model data reachable from the stack of `scope`."""
 
     @staticmethod
-    def from_bucket(bucket: s3.IBucket, object_key: str) -> "ModelData":
+    def from_bucket(bucket: s3.IBucket, object_key: str, *, object_version: str | None = None) -> "ModelData":
         """Use a model.tar.gz in S3.
+
+        ``cdk deploy`` sees no new weights behind an unchanged key: name another key, or another version.
 
         Parameters
         ----------
@@ -83,6 +95,9 @@ class ModelData(ABC):
             Its bucket.
         object_key : str
             Its key.
+        object_version : str, optional
+            Its version in a bucket that has versions, of which the stack makes a copy. Defaults to what the
+            key holds when the model is packaged, or, where it is used as it lies, when instances start.
 
         Raises
         ------
@@ -93,8 +108,9 @@ class ModelData(ABC):
             "ModelData",
             bucket=(_BUCKET, bucket),
             object_key=(Text(), object_key),
+            object_version=(Text(), object_key if object_version is None else object_version),
         )
-        return _BucketModelData(bucket, object_key)
+        return _BucketModelData(bucket, object_key, object_version)
 
     @staticmethod
     def from_prefix(bucket: s3.IBucket, prefix: str, *, in_place: bool = False) -> "ModelData":
@@ -221,9 +237,12 @@ class ModelData(ABC):
 class _BucketModelData(ModelData):
     bucket: s3.IBucket
     object_key: str
+    object_version: str | None = None
 
     def bind(self, scope: Construct) -> ModelDataLocation:
         event = {"model_data": self.bucket.s3_url_for_object(self.object_key)}
+        if self.object_version is not None:
+            event["model_data_version"] = self.object_version
         return ModelDataLocation(event, self.bucket, self.object_key)
 
 
@@ -250,6 +269,10 @@ class _PrefixModelData(ModelData):
 @dataclass(frozen=True)
 class _LocalModelData(ModelData):
     path: Path
+
+    @property
+    def local_path(self) -> Path | None:
+        return self.path
 
     def bind(self, scope: Construct) -> ModelDataLocation:
         with tempfile.TemporaryDirectory() as folder:

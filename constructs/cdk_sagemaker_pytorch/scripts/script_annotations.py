@@ -14,6 +14,7 @@ from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .script_check import Finding, check_inference_script, check_training_script
+from .script_check.imports import requirements_left_behind
 
 __all__ = ["annotate_inference_script", "annotate_training_script"]
 
@@ -67,7 +68,8 @@ def annotate_training_script(
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")
     python = _newest([py_version] if py_version else framework_version.training_py_versions)
-    _annotate(scope, findings, doubts, python)
+    findings += _forgotten(source_code)
+    _annotate(scope, _not_acknowledged(source_code, findings), doubts, python)
 
 
 def annotate_inference_script(
@@ -77,10 +79,12 @@ def annotate_inference_script(
     framework_version: FrameworkVersion,
     accelerator_type: str | None = None,
     py_version: str | None = None,
+    instance_type: str | None = None,
+    shown_folder: str | None = None,
 ) -> None:
     """Annotate a construct with what is wrong with its inference script.
 
-    Scripts in S3 and entry points that are not Python are not looked at.
+    Scripts in S3 and entry points that are neither Python nor notebooks are not looked at.
 
     Parameters
     ----------
@@ -94,19 +98,39 @@ def annotate_inference_script(
         Elastic Inference accelerator. Defaults to none.
     py_version : str, optional
         Python of the container. Defaults to the newest of the version's images.
+    instance_type : str, optional
+        Instance type of the endpoint. Defaults to unknown.
+    shown_folder : str, optional
+        What the findings call the script's folder. Defaults to where it lies.
     """
-    path = _python_script(source_code)
-    if path is None:
+    path = source_code.path
+    if path is None or path.suffix not in (".py", ".ipynb"):
         return
     # Of requirements.txt `check_inference_code` knows whether it ships at all.
     beside_the_point = {"Inference.requirements"}
     if framework_version.ships_handlers:
         beside_the_point.add("Inference.modelFn")  # the library's handlers have one
-    findings = check_inference_script(
-        path, framework_version=framework_version, accelerator_type=accelerator_type
-    )
     python = _newest([py_version] if py_version else framework_version.inference_py_versions)
-    _annotate(scope, [finding for finding in findings if finding.id not in beside_the_point], {}, python)
+    findings = check_inference_script(
+        path,
+        framework_version=framework_version,
+        accelerator_type=accelerator_type,
+        shipped=source_code.shipped_names,
+        python=python if python > (3, 0) else None,
+        instance_type=instance_type,
+    )
+    findings += _forgotten(source_code)
+    findings = [finding for finding in findings if finding.id not in beside_the_point]
+    _annotate(scope, _not_acknowledged(source_code, findings), {}, python, path.parent, shown_folder)
+
+
+def _forgotten(source_code: SourceCode) -> list[Finding]:
+    path = source_code.forgotten_requirements
+    return [] if path is None else [requirements_left_behind(path)]
+
+
+def _not_acknowledged(source_code: SourceCode, findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if not source_code.acknowledges(finding.id, finding.line)]
 
 
 def _python_script(source_code: SourceCode) -> Path | None:
@@ -127,12 +151,20 @@ def _newest(py_versions: Iterable[str]) -> tuple[int, int]:
 
 
 def _annotate(
-    scope: Construct, findings: Iterable[Finding], doubts: Mapping[str, str], python: tuple[int, int]
+    scope: Construct,
+    findings: Iterable[Finding],
+    doubts: Mapping[str, str],
+    python: tuple[int, int],
+    folder: Path | None = None,
+    shown_folder: str | None = None,
 ) -> None:
     """Add findings to a construct; an error that is in doubt, by its id, is a warning that says why."""
     annotations = Annotations.of(scope)
     for finding in findings:
-        text = f"{_short(finding.path)}:{finding.line}: {finding.message}: {finding.remedy}"
+        path = _short(finding.path)
+        if folder is not None and shown_folder is not None:
+            path = f"{shown_folder}/{Path(finding.path).relative_to(folder).as_posix()}"
+        text = f"{path}:{finding.line}: {finding.message}: {finding.remedy}"
         doubt = doubts.get(finding.id)
         if finding.id == "Script.syntax" and _may_be_read_by(python, finding):
             doubt = _OTHER_PYTHON

@@ -75,6 +75,7 @@ class PyTorchEndpoint(Construct, InvokableEndpoint):
             instances=instances,
         )
         variant.check(problems)
+        model.container.check_real_time(problems, "the model's container")
         if endpoint_name is not None:
             _ENDPOINT_NAME.check(problems, "endpoint_name", endpoint_name)
         check_accelerator(problems, accelerator_type, model.framework_version)

@@ -84,7 +84,7 @@ def check_inference_code(
 def serving_environment(
     framework_version: FrameworkVersion,
     *,
-    entry_point: str,
+    entry_point: str | None,
     has_handlers: bool,
     submit_directory: str,
     region: str,
@@ -96,8 +96,9 @@ def serving_environment(
     ----------
     framework_version : FrameworkVersion
         Decides on the model server, and so on the variables.
-    entry_point : str
-        The inference script, relative to the code directory.
+    entry_point : str or None
+        The inference script, relative to the code directory. None: the handlers take ``inference.py``, or
+        stand in for it.
     has_handlers : bool
         Whether the library's handlers lie beside it: then they run it, and stand in for the
         functions that it leaves out.
@@ -110,7 +111,7 @@ def serving_environment(
     """
     server = framework_version.model_server
     environment = {
-        "SAGEMAKER_PROGRAM": entry_point,
+        "SAGEMAKER_PROGRAM": entry_point or "",
         "SAGEMAKER_SUBMIT_DIRECTORY": submit_directory,
         "SAGEMAKER_REGION": region,
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
@@ -119,9 +120,11 @@ def serving_environment(
         environment["SM_RAYSERVE_APP"] = f"{SERVING_PACKAGE}.ray_application:app"
         # Not every release of the container has the code directory on its path.
         environment["PYTHONPATH"] = f"{_MODEL_DIR}:{CODE_DIRECTORY}"
+        if entry_point is None:
+            del environment["SAGEMAKER_PROGRAM"]
     elif has_handlers:
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"
-        environment["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] = entry_point
+        environment["CDK_SAGEMAKER_PYTORCH_ENTRY_POINT"] = entry_point or ""
     environment |= _BODY_LIMITS.get(server, {})
     return environment | (container or ServingContainer()).environment(server)

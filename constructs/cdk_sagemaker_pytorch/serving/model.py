@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsii
-from aws_cdk import Annotations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -23,6 +23,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
 
 from .inference_code import CODE_DIRECTORY
 from .inference_container import InferenceContainer
+from .model_layout import check_model_layout
 from .settings import ModelOptions, ServingContainer
 
 __all__ = ["PyTorchModel"]
@@ -33,8 +34,9 @@ class PyTorchModel(Construct):
     """A model with its inference code: what `PyTorchModel(...)` does in the SageMaker Python SDK.
 
     At deployment the model packager copies the model data, with the source code in the layout that
-    the version's container expects, to a bucket of the stack. Only model data in S3 without source
-    code is used where it lies.
+    the version's container expects, to a bucket of the stack. Model data in S3 without source code is
+    used where it lies, except after PyTorch 2.6: there the library's handlers join it, which run its
+    ``code/inference.py``, unless the environment names an application in ``SM_RAYSERVE_APP``.
 
     Parameters
     ----------
@@ -98,6 +100,7 @@ class PyTorchModel(Construct):
         self.framework_version = FrameworkVersion.of(framework_version)
         self.instance_type = instance_type
         self.accelerator_type = accelerator_type
+        self.container = ServingContainer() if container is None else container
         runs = InferenceContainer(
             framework_version=self.framework_version,
             instance_type=instance_type,
@@ -118,6 +121,16 @@ class PyTorchModel(Construct):
         runs.check(problems)
         _check_archives(problems, model_data, source_code, self.framework_version)
         problems.raise_if_any()
+        local_model = check_model_layout(
+            problems,
+            model_data,
+            source_code=source_code,
+            entry_point=entry_point,
+            framework_version=self.framework_version,
+            accelerator_type=accelerator_type,
+            has_application=runs.has_application,
+        )
+        problems.raise_if_any()
 
         super().__init__(scope, construct_id)
         problems.annotate(self)
@@ -125,11 +138,18 @@ class PyTorchModel(Construct):
         image_uri = runs.bind_image(self, self.role)
         grant_logs_and_metrics(self.role, self, "/aws/sagemaker/Endpoints")
         archive = runs.bind_code(self)
-        packaged = self._package(model_data, archive, artifacts_bucket, packager)
+        if archive is None and local_model is not None:
+            runs.annotate_own_code(self, local_model.scripts, entry_point)
+        handlers = runs.bind_handlers(self)
+        packaged = self._package(model_data, archive, handlers, artifacts_bucket, packager)
         self.model_data_url = packaged.model_data_url
-        submit_directory = packaged.submit_directory
-        variables = runs.variables(self, archive, submit_directory=submit_directory, entry_point=entry_point)
-        self._warn_without_application(archive, variables)
+        variables = runs.variables(
+            self,
+            archive,
+            submit_directory=packaged.submit_directory,
+            entry_point=entry_point,
+            has_handlers=handlers is not None,
+        )
         properties = {
             "image": image_uri,
             "environment": variables | packaged.environment,
@@ -159,6 +179,7 @@ class PyTorchModel(Construct):
         self,
         model_data: ModelData,
         archive: SourceArchive | None,
+        handlers: s3_assets.Asset | None,
         artifacts_bucket: s3.IBucket | None,
         packager: ModelPackager | str | None,
     ) -> PackagedModel:
@@ -167,15 +188,20 @@ class PyTorchModel(Construct):
         given = packager if isinstance(packager, ModelPackager) else None
         self._uses = [self.role, location.bucket, artifacts_bucket, given]
         # Hosting asks for archives that end in .tar.gz.
-        is_hosted = not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
-        if archive is None and location.s3_uri is not None and is_hosted:
+        is_hosted = not location.is_one_version and (
+            not model_data.compressed or location.object_key_pattern.endswith(".tar.gz")
+        )
+        if archive is None and handlers is None and location.s3_uri is not None and is_hosted:
             location.grant_read(self.role)
             return PackagedModel(location.s3_uri, CODE_DIRECTORY)
         fields = {"framework_version": self.framework_version.full}
         packager = ModelPackager.of(self, packager)
         if archive is not None:
             archive.grant_read(packager)
-            fields |= {"source_code": archive.s3_uri, "entry_point": archive.entry_point}
+            fields |= archive.event_fields
+        if handlers is not None:
+            handlers.bucket.grant_read(packager, handlers.s3_object_key)
+            fields |= {"handlers": handlers.s3_object_url, "keep_code": "true"}
         return package_at_deployment(
             self,
             packager=packager,
@@ -185,18 +211,6 @@ class PyTorchModel(Construct):
             reader=self.role,
             artifacts_bucket=artifacts_bucket,
         )
-
-    def _warn_without_application(
-        self, archive: SourceArchive | None, environment: Mapping[str, str]
-    ) -> None:
-        has_application = (archive is not None and archive.has_handlers) or "SM_RAYSERVE_APP" in environment
-        if self.framework_version.model_server == "ray" and not has_application:
-            Annotations.of(self).add_warning_v2(
-                "cdk-sagemaker-pytorch:Model.noRayApplication",
-                "handler functions run on Ray Serve only with the adapter that ships with source_code:"
-                " give source_code, or name an application with environment SM_RAYSERVE_APP or in the"
-                " model's config.yaml",
-            )
 
 
 def _check_archives(

@@ -36,6 +36,10 @@ _TIMEOUT_VARIABLES = {
 }
 
 
+# Real-time InvokeEndpoint: the container answers within 60 seconds.
+_MOST_SECONDS = 60
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(Options):
     """Flat keywords of a model, see `PyTorchModel`."""
@@ -56,11 +60,31 @@ class ServingContainer(Options):
     model_server_workers : int, optional
         Worker processes, each with a copy of the model. Defaults to the container's choice.
     response_timeout : Duration, optional
-        Longest time for one answer. Defaults to the container's: 60 seconds, Ray Serve 300.
+        Longest time for one answer, at most 60 seconds on a real-time endpoint. Defaults to the
+        container's: 60 seconds, Ray Serve 300.
     """
 
     model_server_workers: int | None = option(Whole("SAGEMAKER_MODEL_SERVER_WORKERS", least=1))
     response_timeout: Duration | None = option(Seconds("SAGEMAKER_MODEL_SERVER_TIMEOUT", least=1))
+
+    def check_real_time(self, problems: Problems, name: str) -> None:
+        """Note a time that SageMaker does not wait for at a real-time endpoint.
+
+        Parameters
+        ----------
+        problems : Problems
+            Gets the findings.
+        name : str
+            Name of the group.
+        """
+        timeout = self.response_timeout
+        if isinstance(timeout, Duration) and not timeout.is_unresolved():
+            seconds = timeout.to_seconds(integral=False)
+            problems.check(
+                seconds <= _MOST_SECONDS,
+                f"{name}.response_timeout must be at most {_MOST_SECONDS} seconds, when SageMaker gives up on"
+                f" a request to a real-time endpoint, got {seconds:g}: answer faster",
+            )
 
     def environment(self, server: ModelServer) -> dict[str, str]:
         """Write them as the variables that a model server reads.

@@ -13,10 +13,13 @@ from typing import BinaryIO, Protocol, cast
 
 __all__ = ["ALWAYS_EXCLUDED", "collect_files", "write_archive"]
 
-# What editors, version control and Python leave in a folder of scripts.
+# What editors, version control, Python and other systems leave in a folder of scripts.
 ALWAYS_EXCLUDED = frozenset(
     {
         ".DS_Store",
+        "Thumbs.db",
+        "__MACOSX",
+        "desktop.ini",
         ".git",
         ".hg",
         ".idea",
@@ -49,7 +52,7 @@ def collect_files(
         The folder.
     is_excluded : callable, optional
         Says of a slash-separated relative path, and of whether it is a folder, if it is left out,
-        besides `ALWAYS_EXCLUDED` and ``*.pyc``; a folder that is left out is not entered. Defaults
+        besides `ALWAYS_EXCLUDED`, ``*.pyc`` and ``._*``; a folder that is left out is not entered. Defaults
         to none.
 
     Returns
@@ -66,6 +69,8 @@ def collect_files(
                 name = prefix + entry.name
                 is_folder = entry.is_dir()
                 if entry.name in ALWAYS_EXCLUDED or entry.name.endswith(".pyc"):
+                    continue
+                if entry.name.startswith("._"):  # what macOS keeps of a file elsewhere, under its name
                     continue
                 if is_excluded(name, is_folder):
                     continue

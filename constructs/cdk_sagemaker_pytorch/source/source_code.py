@@ -19,7 +19,7 @@ from .exclude_patterns import ExcludePatterns
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
-__all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode"]
+__all__ = ["SERVING_PACKAGE", "SourceArchive", "SourceCode", "bind_handlers"]
 
 SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
 """Name under which the library's own handlers lie beside an inference script."""
@@ -46,23 +46,41 @@ class SourceArchive:
     entry_point : str
         The script to run, relative to the archive's root.
     has_handlers : bool
-        Whether the library's handlers lie beside it, in the package `SERVING_PACKAGE`. Defaults to
-        no.
+        Whether the library's handlers lie beside it, in the package `SERVING_PACKAGE`, or come with it as
+        `handlers`. Defaults to no.
+    handlers : s3_assets.Asset, optional
+        The library's handlers as an archive of their own, where the code is in S3 already. Defaults to none.
+    keeps_code : bool
+        Whether what a model has in ``code/`` stays beside it. Defaults to no.
     """
 
     bucket: s3.IBucket
     object_key: str
     entry_point: str
     has_handlers: bool = False
+    handlers: s3_assets.Asset | None = None
+    keeps_code: bool = False
 
     @property
     def s3_uri(self) -> str:
         """S3 URI of the archive."""
         return self.bucket.s3_url_for_object(self.object_key)
 
-    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+    @property
+    def event_fields(self) -> dict[str, str]:
+        """What the model packager is told of it."""
+        fields = {"source_code": self.s3_uri, "entry_point": self.entry_point}
+        if self.handlers is not None:
+            fields["handlers"] = self.handlers.s3_object_url
+        if self.keeps_code:
+            fields["keep_code"] = "true"
+        return fields
+
+    def grant_read(self, grantee: iam.IGrantable) -> None:
         """Let `grantee` read the archive, and nothing else of the bucket."""
-        return self.bucket.grant_read(grantee, self.object_key)
+        self.bucket.grant_read(grantee, self.object_key)
+        if self.handlers is not None:
+            self.handlers.bucket.grant_read(grantee, self.handlers.s3_object_key)
 
 
 class SourceCode:
@@ -89,6 +107,7 @@ class SourceCode:
         self._dependencies = dependencies
         self._exclude = exclude
         self._is_single_file = False
+        self._acknowledged: set[tuple[str, int | None]] = set()
         self._bucket = bucket
         self._object_key = object_key
 
@@ -111,8 +130,8 @@ class SourceCode:
         entry_point : str
             The script, relative to `source_dir`.
         dependencies : sequence of str or Path, optional
-            Further files and directories; copied beside the script for training and into
-            ``code/lib`` for inference. Defaults to none.
+            Further files and directories, copied beside the script, which imports them by their names.
+            Defaults to none.
         exclude : sequence of str, optional
             Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none;
             caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
@@ -158,6 +177,9 @@ class SourceCode:
     @classmethod
     def from_file(cls, entry_point: str | Path, *, dependencies: Sequence[str | Path] = ()) -> "SourceCode":
         """Use a single script, and nothing else of its directory.
+
+        For inference it joins what the model has in ``code/`` already, such as a requirements.txt, and
+        replaces what has its name; a directory replaces all of it.
 
         Parameters
         ----------
@@ -224,6 +246,71 @@ class SourceCode:
         """
         return cls.from_file(shipped_asset("inference_assets", "elastic_inference", "inference.py"))
 
+    def acknowledge(self, finding_id: str, *, reason: str, line: int | None = None) -> "SourceCode":
+        """Let a finding of the script check pass, whether it is an error or a warning.
+
+        Parameters
+        ----------
+        finding_id : str
+            Its id, such as ``Script.mainGuard``.
+        reason : str
+            Why it is no mistake.
+        line : int, optional
+            The line that it is about. Defaults to any.
+
+        Returns
+        -------
+        SourceCode
+            This one.
+
+        Raises
+        ------
+        ConfigurationError
+            When one of them is of a wrong type, or there is no reason.
+        """
+        check_arguments("SourceCode", finding_id=(Text(), finding_id), reason=(Text(), reason))
+        problems = Problems("SourceCode")
+        problems.check(
+            bool(reason.strip()), f"reason must say why {finding_id} is no mistake, got {reason!r}"
+        )
+        problems.check(
+            line is None or (type(line) is int and line >= 1),
+            f"line must be a whole number of at least 1, got {line!r}",
+        )
+        problems.raise_if_any()
+        self._acknowledged.add((finding_id, line))
+        return self
+
+    def acknowledges(self, finding_id: str, line: int) -> bool:
+        """Tell whether a finding may pass.
+
+        Parameters
+        ----------
+        finding_id : str
+            Its id.
+        line : int
+            The line that it is about.
+        """
+        return not self._acknowledged.isdisjoint({(finding_id, None), (finding_id, line)})
+
+    @property
+    def shipped_names(self) -> frozenset[str]:
+        """What ships of the code on this machine, by path relative to the script's folder."""
+        if self._source_dir is None:
+            return frozenset()
+        files = self._own_files() | self._dependency_files()
+        folder = Path(self.entry_point).parent.as_posix()
+        prefix = "" if folder == "." else f"{folder}/"
+        return frozenset(name.removeprefix(prefix) for name in files if name.startswith(prefix))
+
+    @property
+    def forgotten_requirements(self) -> Path | None:
+        """A requirements.txt that lies beside a single script and does not ship."""
+        if self._source_dir is None or not self._is_single_file:
+            return None
+        path = self._source_dir / "requirements.txt"
+        return path if path.is_file() and path not in self._dependencies else None
+
     @property
     def path(self) -> Path | None:
         """The script on this machine, or None for source code in S3."""
@@ -258,7 +345,7 @@ class SourceCode:
         """
         if self._bucket is not None:
             return self._in_s3(self._bucket)
-        return self._bind(scope, construct_id, self._with_dependencies(""), most_bytes=_MOST_TRAINING_BYTES)
+        return self._bind(scope, construct_id, self._with_dependencies(), most_bytes=_MOST_TRAINING_BYTES)
 
     def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
         """Ship the source code for an endpoint.
@@ -279,13 +366,14 @@ class SourceCode:
             than 128 MiB, the most that the model packager takes.
         """
         if self._bucket is not None:
-            return self._in_s3(self._bucket)
-        files = self._with_dependencies("lib/")
+            archive = self._in_s3(self._bucket)
+            handlers = bind_handlers(scope, "Handlers") if with_handlers else None
+            return replace(archive, has_handlers=with_handlers, handlers=handlers)
+        files = self._with_dependencies()
         if with_handlers:
-            serving = collect_files(shipped_asset("inference_assets", "serving"))
-            files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+            files |= _handler_files()
         archive = self._bind(scope, construct_id, files, most_bytes=_MOST_INFERENCE_BYTES)
-        return replace(archive, has_handlers=with_handlers)
+        return replace(archive, has_handlers=with_handlers, keeps_code=self._is_single_file)
 
     def _in_s3(self, bucket: s3.IBucket) -> SourceArchive:
         return SourceArchive(bucket, self._object_key, self.entry_point)
@@ -295,15 +383,7 @@ class SourceCode:
     ) -> SourceArchive:
         states = file_states(files)
         _check_size(states, most_bytes)
-        output = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr]  # every construct has a stage
-        key = (str(output), archive_key(states))
-        digest, staged = _staged.get(key, ("", Path()))
-        with tempfile.TemporaryDirectory() as folder:
-            archive = staged if staged.is_file() else Path(folder) / "sourcedir.tar.gz"
-            if archive is not staged:
-                digest = pack(files, states, archive)
-            asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
-        _staged[key] = (digest, output / asset.asset_path)
+        asset = _stage(scope, construct_id, files, states)
         return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
     def _own_files(self) -> dict[str, str]:
@@ -313,27 +393,66 @@ class SourceCode:
             return {self.entry_point: str(self._source_dir / self.entry_point)}
         return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
 
-    def _with_dependencies(self, folder: str) -> dict[str, str]:
+    def _dependency_files(self) -> dict[str, str]:
+        files: dict[str, str] = {}
+        for dependency in self._dependencies:
+            if dependency.is_dir():
+                inside = collect_files(dependency).items()
+                files |= {f"{dependency.name}/{name}": path for name, path in inside}
+            else:
+                files[dependency.name] = str(dependency)
+        return files
+
+    def _with_dependencies(self) -> dict[str, str]:
         files = self._own_files()
         problems = Problems("SourceCode")
         problems.check(
             self.entry_point in files,
             f"exclude must leave the entry point in, got {list(self._exclude)} for {self.entry_point}",
         )
-        for dependency in self._dependencies:
-            found = (
-                {f"{dependency.name}/{name}": path for name, path in collect_files(dependency).items()}
-                if dependency.is_dir()
-                else {dependency.name: str(dependency)}
+        for name, path in self._dependency_files().items():
+            problems.check(
+                name not in files,
+                f"dependencies must not replace files of source_dir, got {path} for {name}",
             )
-            for name, path in found.items():
-                if folder + name in files:
-                    problems.add(
-                        f"dependencies must not replace files of source_dir, got {path} for {folder + name}"
-                    )
-                files[folder + name] = path
+            files[name] = path
         problems.raise_if_any()
         return files
+
+
+def bind_handlers(scope: Construct, construct_id: str) -> s3_assets.Asset:
+    """Ship the library's handlers alone, for code that is somewhere else.
+
+    Parameters
+    ----------
+    scope : Construct
+        The construct that serves.
+    construct_id : str
+        Id of the asset in it.
+    """
+    files = _handler_files()
+    return _stage(scope, construct_id, files, file_states(files))
+
+
+def _handler_files() -> dict[str, str]:
+    serving = collect_files(shipped_asset("inference_assets", "serving"))
+    return {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
+
+
+def _stage(
+    scope: Construct, construct_id: str, files: Mapping[str, str], states: Sequence[FileState]
+) -> s3_assets.Asset:
+    """Pack files, unless that was done already, and make the archive an asset."""
+    output = Path(Stage.of(scope).asset_outdir)  # type: ignore[union-attr]  # every construct has a stage
+    key = (str(output), archive_key(states))
+    digest, staged = _staged.get(key, ("", Path()))
+    with tempfile.TemporaryDirectory() as folder:
+        archive = staged if staged.is_file() else Path(folder) / "sourcedir.tar.gz"
+        if archive is not staged:
+            digest = pack(files, states, archive)
+        asset = s3_assets.Asset(scope, construct_id, path=str(archive), asset_hash=digest)
+    _staged[key] = (digest, output / asset.asset_path)
+    return asset
 
 
 def _check_size(states: Sequence[FileState], most_bytes: int) -> None:

@@ -34,6 +34,8 @@ class PackagedModel:
         How it was made.
     bytes_in, bytes_out : int
         Length of the model before and after, as it lies in S3.
+    model_data_etag : str or None
+        The entity tag of what the model's key held; None for a prefix.
     """
 
     model_data_url: str
@@ -41,6 +43,7 @@ class PackagedModel:
     strategy: Strategy
     bytes_in: int
     bytes_out: int
+    model_data_etag: str | None = None
 
 
 def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
@@ -55,8 +58,8 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
     """
     if request.model_data.is_prefix:
         return _uncompressed(request, storage)
-    model = storage.head(request.model_data)
-    code = read_source_code(storage, request, request.source_code) if request.source_code else None
+    model = storage.head(request.model_data, request.model_data_version)
+    code = read_source_code(storage, request)
     submit_directory = CODE_DIRECTORY
     strategy: Strategy
     if code is None or not request.code_inside:
@@ -73,11 +76,11 @@ def package(request: PackagingRequest, storage: Storage) -> PackagedModel:
             strategy, size = "memory", _in_memory(archive, storage, model)
         else:
             strategy, size = _streamed(archive, storage, model)
-    return PackagedModel(str(request.output), submit_directory, strategy, model.size, size)
+    return PackagedModel(str(request.output), submit_directory, strategy, model.size, size, model.etag)
 
 
 def _uncompressed(request: PackagingRequest, storage: Storage) -> PackagedModel:
-    code = read_source_code(storage, request, request.source_code) if request.source_code else None
+    code = read_source_code(storage, request)
     before, after = package_prefix(request, code, storage)
     return PackagedModel(str(request.output), CODE_DIRECTORY, "copy", before, after)
 

@@ -55,7 +55,9 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
     code_files = _code_files(code, request) if code is not None else {}
     copied = {}
     if output != source:
-        copied = everything if code is None else files  # without new code, the model's own stays
+        # Without new code, the model's own stays; beside it, what does not give way.
+        kept = {} if code is None else _kept_code(everything, code)
+        copied = everything if code is None else files | kept
     _together(
         [
             *(_copying(storage, stored, output.below(name)) for name, stored in copied.items()),
@@ -64,7 +66,7 @@ def package_prefix(request: PackagingRequest, code: SourceCode | None, storage: 
     )
     if code is not None:
         for name, stored in _files_below(output, f"{_CODE}/", storage).items():
-            if name not in code_files:
+            if name not in code_files and code.replaces(name.encode()):
                 storage.delete(stored.place)
     return size, size + sum(map(len, code_files.values()))
 
@@ -89,6 +91,14 @@ def _model_files(source: S3Uri, everything: dict[str, StoredObject]) -> dict[str
                 f"{source} has the key {show(name.encode())} below one that is a file itself"
             )
     return files
+
+
+def _kept_code(everything: dict[str, StoredObject], code: SourceCode) -> dict[str, StoredObject]:
+    return {
+        name: stored
+        for name, stored in everything.items()
+        if is_under(name.encode(), _CODE.encode()) and not code.replaces(name.encode())
+    }
 
 
 def _files_below(prefix: S3Uri, folder: str, storage: Storage) -> dict[str, StoredObject]:

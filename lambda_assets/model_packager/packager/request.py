@@ -68,6 +68,13 @@ class PackagingRequest:
         PyTorch's version, two or three numbers.
     entry_point : str
         The script at the top level of the source code.
+    handlers : S3Uri or None
+        A tar.gz of what goes beside the source code, whose files give way. Defaults to none.
+    keep_code : bool
+        Whether what the model has in `code/` stays, but for what has the name of something in the source
+        code. Defaults to no: the source code replaces it.
+    model_data_version : str or None
+        Which version of the model's object to take. Defaults to the present one.
     kms_key_id : str or None
         The key that encrypts the output (SSE-KMS). Defaults to the output bucket's own encryption.
     tags, metadata : mapping of str to str
@@ -85,6 +92,9 @@ class PackagingRequest:
     output: S3Uri
     framework_version: tuple[int, ...]
     entry_point: str
+    handlers: S3Uri | None = None
+    keep_code: bool = False
+    model_data_version: str | None = None
     kms_key_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -122,11 +132,21 @@ class PackagingRequest:
         if unknown:
             allowed = ", ".join(cls.__dataclass_fields__)
             problems.append(f"unknown fields {', '.join(map(repr, unknown))}; allowed are {allowed}")
-        for name, required in (("model_data", True), ("output", True), ("source_code", False)):
+        for name, required in (
+            ("model_data", True),
+            ("output", True),
+            ("source_code", False),
+            ("handlers", False),
+        ):
             values[name] = _place(event.get(name), name, required, problems)
         values["framework_version"] = _version(event.get("framework_version"), problems)
         values["entry_point"] = _entry_point(event.get("entry_point"), values["source_code"], problems)
-        values["kms_key_id"] = _optional_text(event.get("kms_key_id"), "kms_key_id", problems)
+        values["keep_code"] = _flag(event.get("keep_code"), "keep_code", problems)
+        for name in ("kms_key_id", "model_data_version"):
+            values[name] = _optional_text(event.get(name), name, problems)
+        model_data = values["model_data"]
+        if values["model_data_version"] is not None and model_data is not None and model_data.is_prefix:
+            problems.append(f"model_data_version is that of one object, got the prefix {model_data}")
         for name in ("tags", "metadata"):
             values[name] = _texts(event.get(name), name, problems)
         for name in ("max_ratio", "max_bytes", "max_source_bytes"):
@@ -204,6 +224,15 @@ def _entry_point(value: Any, source_code: S3Uri | None, problems: list[str]) -> 
         )
         return ""
     return value
+
+
+def _flag(value: Any, name: str, problems: list[str]) -> bool:
+    """Read a bool; CloudFormation makes a text of it."""
+    if value in (None, "", False, "false"):
+        return False
+    if value not in (True, "true"):
+        problems.append(f"{name} must be true or false, got {value!r}")
+    return True
 
 
 def _optional_text(value: Any, name: str, problems: list[str]) -> str | None:

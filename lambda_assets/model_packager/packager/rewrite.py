@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 
 from .gzip_stream import GzipWriter, Output
-from .scan import CODE, ModelArchive
+from .scan import ModelArchive
+from .source_code import CODE
 from .sparse import write_expanded
 from .tar_member import is_under
 from .tar_stream import END_OF_ARCHIVE, ByteStream, read_members
 
 
 def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> None:
-    """Write the code, then every member of the model archive in `blocks` that is no old code.
+    """Write the code, then every member of the model archive in `blocks` that does not give way to it.
 
     Raises
     ------
@@ -21,12 +22,14 @@ def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> N
     gzip.write(archive.code.entries)
     guard = archive.guard()
     stream = ByteStream(archive.gunzip(blocks))
+    left = archive.request.max_bytes
     for member in read_members(stream, archive.name):
-        if is_under(member.name, CODE):
+        if is_under(member.name, CODE) and archive.code.replaces(member.name):
             continue
         guard.check(member)
         if member.sparse:
-            write_expanded(member, stream, gzip, archive.request.max_bytes, archive.name)
+            # Of all together, for holes take no place in the archive.
+            left -= write_expanded(member, stream, gzip, left, archive.name)
             continue
         gzip.write(member.headers)
         for view in stream.views(member.padded_size):

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from .gzip_stream import GunzipStream
 from .links import LinkGuard
 from .request import PackagingRequest
-from .source_code import SourceCode
+from .source_code import CODE, SourceCode
 from .tar_member import is_under
 from .tar_stream import ByteStream, read_members
-
-CODE: Final = b"code"
 
 
 class RewriteNeededError(Exception):

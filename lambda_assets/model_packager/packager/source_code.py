@@ -15,10 +15,14 @@ from .gzip_stream import GunzipStream, in_blocks
 from .links import LinkGuard
 from .request import PackagingRequest, S3Uri
 from .storage import Storage
-from .tar_member import Member, clean_name
+from .tar_member import Member, clean_name, show
 from .tar_stream import ByteStream, read_members
 
+CODE: Final = b"code"
+"""The directory of the code in a model."""
+
 _SHOWN_NAMES: Final = 10
+_Infos = dict[bytes, tuple[tarfile.TarInfo, bytes]]
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,25 @@ class SourceCode:
         same files.
     links : tuple of Member
         The symlinks among them, with names below `code/`.
+    top_names : frozenset of bytes
+        The names of files and directories that lie directly in `code/`.
+    keeps : bool
+        Whether other files of the model's own `code/` stay.
     """
 
     archive: bytes
     entries: bytes
     links: tuple[Member, ...]
+    top_names: frozenset[bytes]
+    keeps: bool = False
+
+    def replaces(self, name: bytes) -> bool:
+        """Return whether a member in the model's own `code/` gives way."""
+        return not self.keeps or name == CODE or name[len(CODE) + 1 :].split(b"/")[0] in self.top_names
 
 
-def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) -> SourceCode:
-    """Return the source code that lies at `place`.
+def read_source_code(storage: Storage, request: PackagingRequest) -> SourceCode | None:
+    """Return the source code of a request, with the handlers beside it; None where it has neither.
 
     Raises
     ------
@@ -50,6 +64,26 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
         When it cannot be read, is broken, too large or unsafe, lacks the entry point at its top level, or has
         a requirements.txt that the container would ignore.
     """
+    if request.source_code is None and request.handlers is None:
+        return None
+    archive = b""
+    infos: _Infos = {}
+    if request.source_code is not None:
+        archive, infos = _read(storage, request, request.source_code)
+        _check(infos, request, str(request.source_code))
+    if request.handlers is not None:
+        infos |= _read(storage, request, request.handlers)[1]
+    links = tuple(
+        Member(b"code/" + path, "symlink", _bytes(info.linkname))
+        for path, (info, _) in infos.items()
+        if info.issym()
+    )
+    names = frozenset(path.split(b"/")[0] for path in infos)
+    return SourceCode(archive, _entries(infos), links, names, request.keep_code)
+
+
+def _read(storage: Storage, request: PackagingRequest, place: S3Uri) -> tuple[bytes, _Infos]:
+    """Return an archive as it lies in S3, and what it holds."""
     stored = storage.head(place)
     if stored.size > request.max_source_bytes:
         raise DecompressionBombError(
@@ -67,32 +101,37 @@ def read_source_code(storage: Storage, request: PackagingRequest, place: S3Uri) 
         guard.check(member)
     guard.finish()
     try:
-        infos = _members(plain, name)
+        return archive, _members(plain, name, request.max_source_bytes)
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise NotTarError(f"{name} cannot be read: {error}") from error
-    _check(infos, request, name)
-    links = tuple(
-        Member(b"code/" + path, "symlink", _bytes(info.linkname))
-        for path, (info, _) in infos.items()
-        if info.issym()
-    )
-    return SourceCode(archive, _entries(infos), links)
 
 
-def _members(plain: bytes, name: str) -> dict[bytes, tuple[tarfile.TarInfo, bytes]]:
-    """Return header and data by path; of two members with one path the later one counts."""
-    infos: dict[bytes, tuple[tarfile.TarInfo, bytes]] = {}
+def _members(plain: bytes, name: str, max_bytes: int) -> _Infos:
+    """Return header and data by path; of two members with one path the later one counts.
+
+    What sparse members and hard links expand to is bounded too: it may be many times the archive.
+    """
+    infos: _Infos = {}
+    left = max_bytes
     file = io.BytesIO(plain)
     with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
         for info in tar:
             path = clean_name(_bytes(info.name), name)
-            if path:
-                data = tar.extractfile(info) if info.isfile() or info.islnk() else None
-                infos[path] = (info, data.read() if data else b"")
+            if not path:
+                continue
+            content = tar.extractfile(info) if info.isfile() or info.islnk() else None
+            data = content.read(left + 1) if content else b""
+            left -= len(data)
+            if left < 0:
+                raise DecompressionBombError(
+                    f"{name} expands to more than {max_bytes} bytes with {show(path)}, a sparse file or a"
+                    " hard link: leave data out of the source code, or raise max_source_bytes"
+                )
+            infos[path] = (info, data)
     return infos
 
 
-def _check(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]], request: PackagingRequest, name: str) -> None:
+def _check(infos: _Infos, request: PackagingRequest, name: str) -> None:
     found = infos.get(_bytes(request.entry_point))
     if found is None or found[0].isdir():
         names = sorted(path.decode("utf-8", "backslashreplace") for path in infos)
@@ -111,7 +150,7 @@ def _check(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]], request: Packaging
         )
 
 
-def _entries(infos: dict[bytes, tuple[tarfile.TarInfo, bytes]]) -> bytes:
+def _entries(infos: _Infos) -> bytes:
     directories = {b"code"}
     for path, (info, _) in infos.items():
         parents = path.split(b"/")[: None if info.isdir() else -1]

@@ -17,8 +17,8 @@ Section = tuple[int, int]
 """Where a piece of data lies in the file, and its length, in bytes."""
 
 
-def write_expanded(member: Member, stream: ByteStream, output: Output, max_bytes: int, archive: str) -> None:
-    """Write a sparse member as an ordinary one, its holes as zeros.
+def write_expanded(member: Member, stream: ByteStream, output: Output, max_bytes: int, archive: str) -> int:
+    """Write a sparse member as an ordinary one, its holes as zeros, and return its size.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def write_expanded(member: Member, stream: ByteStream, output: Output, max_bytes
         raise NotTarError(f"{archive} has the sparse member {show(member.name)} with a broken map") from error
     if size > max_bytes:
         raise DecompressionBombError(
-            f"{archive} has the sparse member {show(member.name)} of {size} bytes, at most {max_bytes} are "
-            "allowed; raise max_bytes if that is meant"
+            f"{archive} has the sparse member {show(member.name)} of {size} bytes, at most {max_bytes} more "
+            "are allowed; raise max_bytes if that is meant"
         )
     stored = member.size - (stream.offset - begin)
     _check(member, size, sections, stored, archive)
@@ -61,6 +61,7 @@ def write_expanded(member: Member, stream: ByteStream, output: Output, max_bytes
             output.write(view)
         end = offset + count
     _write_hole(size - end + -size % BLOCK, output)
+    return size
 
 
 def _read_map(member: Member, stream: ByteStream) -> tuple[int, list[Section]]:

@@ -43,11 +43,20 @@ class StoredObject:
         Its length in bytes.
     etag : str
         Its entity tag, which changes with its content.
+    version_id : str or None
+        Its version, if one was asked for. Defaults to none: the present one.
     """
 
     place: S3Uri
     size: int
     etag: str
+    version_id: str | None = None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """How requests name it: bucket, key and version."""
+        version = {} if self.version_id is None else {"VersionId": self.version_id}
+        return {"Bucket": self.place.bucket, "Key": self.place.key, **version}
 
 
 @contextlib.contextmanager
@@ -120,8 +129,8 @@ class Storage:
             self.settings |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
         self.bytes_sent = 0
 
-    def head(self, place: S3Uri) -> StoredObject:
-        """Return the present version of an object.
+    def head(self, place: S3Uri, version_id: str | None = None) -> StoredObject:
+        """Return a version of an object, by default the present one.
 
         Raises
         ------
@@ -131,10 +140,10 @@ class Storage:
             When it has no bytes.
         """
         with storage_errors(place, "read"):
-            answer = self.client.head_object(Bucket=place.bucket, Key=place.key)
+            answer = self.client.head_object(**StoredObject(place, 0, "", version_id).named)
         if answer["ContentLength"] == 0:
             raise EmptyObjectError(f"{place} is empty: it has zero bytes")
-        return StoredObject(place, answer["ContentLength"], answer["ETag"])
+        return StoredObject(place, answer["ContentLength"], answer["ETag"], version_id)
 
     def blocks(self, stored: StoredObject, *, limit: int | None = None) -> Iterator[bytes]:
         """Yield the content of that version in blocks; a broken connection is taken up where it broke.
@@ -174,9 +183,7 @@ class Storage:
     def _request(self, stored: StoredObject, position: int, end: int) -> Iterator[bytes]:
         ranged = {} if (position, end) == (0, stored.size) else {"Range": f"bytes={position}-{end - 1}"}
         with storage_errors(stored.place, "read"):
-            answer = self.client.get_object(
-                Bucket=stored.place.bucket, Key=stored.place.key, IfMatch=stored.etag, **ranged
-            )
+            answer = self.client.get_object(**stored.named, IfMatch=stored.etag, **ranged)
         with contextlib.closing(answer["Body"]) as body:
             while block := body.read(_BLOCK_BYTES):
                 yield block

@@ -153,7 +153,7 @@ class MultipartUpload:
             answer = self._client.upload_part_copy(
                 **self._target,
                 PartNumber=number,
-                CopySource={"Bucket": stored.place.bucket, "Key": stored.place.key},
+                CopySource=stored.named,
                 CopySourceIfMatch=stored.etag,
                 CopySourceRange=f"bytes={first}-{last - 1}",
             )
@@ -265,7 +265,7 @@ def copy_object(storage: Storage, stored: StoredObject, place: S3Uri) -> None:
         storage.client.copy_object(
             Bucket=place.bucket,
             Key=place.key,
-            CopySource={"Bucket": stored.place.bucket, "Key": stored.place.key},
+            CopySource=stored.named,
             CopySourceIfMatch=stored.etag,
             MetadataDirective="REPLACE",
             TaggingDirective="REPLACE",

@@ -184,6 +184,16 @@ def test_an_expected_text_that_looks_like_jsonata_is_not_evaluated(
     assert evaluate(sample["expected"][0]) == "{% 1 + 1 %}"
 
 
+def test_a_variable_that_looks_like_jsonata_reaches_the_container_as_it_is(
+    make_deployment: MakeDeployment, states: States
+) -> None:
+    prompt = "{% if x %}it's $state{% endif %}"
+    make_deployment(environment={"PROMPT": prompt})
+    payload = states()["Bring into service"]["Arguments"]["Payload"]
+    rendered = payload["requests"]["CreateModel"]["PrimaryContainer"]["Environment"]["PROMPT"]
+    assert evaluate(rendered) == prompt
+
+
 # Input and output
 
 

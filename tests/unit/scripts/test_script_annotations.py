@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import Annotations as CdkAnnotations
@@ -9,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_sagemaker_pytorch import (
+    ConfigurationError,
     FrameworkVersion,
     ModelData,
     PyTorchModel,
@@ -334,3 +336,77 @@ def test_a_misspelt_hyperparameter_of_the_bundled_script_is_an_error(stack: Stac
     Annotations.from_stack(stack).has_error(
         "/Stack/Training", Match.string_like_regexp("train.py:.*name it hidden-sizes")
     )
+
+
+def inference(stack: Stack, code: SourceCode, version: str = "2.13", **options: Any) -> None:
+    CfnWaitConditionHandle(stack, "Something")  # a template needs a resource
+    annotate_inference_script(stack, code, framework_version=FrameworkVersion.of(version), **options)
+
+
+def test_a_finding_is_acknowledged_by_id_and_line(stack: Stack, tmp_path: Path) -> None:
+    script = tmp_path / "inference.py"
+    script.write_text("from .net import Net\nfrom .net import Other\n")
+    code = SourceCode.from_file(script)
+    assert code.acknowledge("Script.relativeImport", line=1, reason="patched in") is code
+    inference(stack, code)
+    (error,) = Annotations.from_stack(stack).find_error("*", Match.any_value())
+    assert "inference.py:2: " in str(error.entry.data)
+
+    other = Stack(App(), "Other")
+    inference(other, SourceCode.from_file(script).acknowledge("Script.relativeImport", reason="patched in"))
+    assert Annotations.from_stack(other).find_error("*", Match.any_value()) == []
+
+
+@pytest.mark.parametrize(("reason", "line"), [(" ", None), ("why", 0), ("why", "1"), ("why", True)])
+def test_fails_when_an_acknowledgement_makes_no_sense(tmp_path: Path, reason: str, line: Any) -> None:
+    (tmp_path / "inference.py").write_text("")
+    code = SourceCode.from_file(tmp_path / "inference.py")
+    with pytest.raises(ConfigurationError, match=r"reason must say why|line must be a whole number"):
+        code.acknowledge("Script.syntax", reason=reason, line=line)
+
+
+def test_what_lies_beside_a_single_script_and_does_not_ship_is_told(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "inference.py").write_text("from net import Net\n")
+    (tmp_path / "net.py").write_text("")
+    (tmp_path / "requirements.txt").write_text("einops")
+    inference(stack, SourceCode.from_file(tmp_path / "inference.py"))
+    warnings = [
+        str(found.entry.data) for found in Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    ]
+    assert len(warnings) == 2
+    assert any("net lies beside the script and does not ship" in warning for warning in warnings)
+    assert any("requirements.txt lies beside the script" in warning for warning in warnings)
+
+    for number, code in enumerate(
+        (
+            SourceCode.from_directory(tmp_path, entry_point="inference.py"),
+            SourceCode.from_file(
+                tmp_path / "inference.py", dependencies=[tmp_path / "net.py", tmp_path / "requirements.txt"]
+            ),
+        )
+    ):
+        whole = Stack(App(), f"Whole{number}")
+        inference(whole, code)
+        assert Annotations.from_stack(whole).find_warning("*", Match.any_value()) == []
+
+
+def test_an_excluded_module_is_told(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "inference.py").write_text("from net import Net\n")
+    (tmp_path / "net.py").write_text("")
+    inference(stack, SourceCode.from_directory(tmp_path, entry_point="inference.py", exclude=["net.py"]))
+    Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp("net lies beside the script"))
+
+
+def test_a_notebook_is_refused(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "inference.ipynb").write_text("{}")
+    inference(stack, SourceCode.from_file(tmp_path / "inference.ipynb"))
+    Annotations.from_stack(stack).has_error("*", Match.string_like_regexp("a notebook is no script"))
+
+
+def test_the_instance_type_is_known(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "inference.py").write_text("import torch\ndevice = torch.device('cuda')\n")
+    inference(stack, SourceCode.from_file(tmp_path / "inference.py"), instance_type="ml.g5.xlarge")
+    assert Annotations.from_stack(stack).find_error("*", Match.any_value()) == []
+    other = Stack(App(), "Other")
+    inference(other, SourceCode.from_file(tmp_path / "inference.py"), instance_type="ml.m5.large")
+    Annotations.from_stack(other).has_error("*", Match.string_like_regexp(r"ml\.m5\.large has none"))

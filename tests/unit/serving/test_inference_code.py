@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_s3 as s3
-from aws_cdk.assertions import Annotations, Match, Template
+from aws_cdk.assertions import Match, Template
 
 from cdk_sagemaker_pytorch import (
     ConfigurationError,
@@ -104,24 +104,6 @@ def test_old_containers_get_the_script_untouched(
         "AWS::SageMaker::Model",
         {"PrimaryContainer": {"Environment": Match.object_like({"SAGEMAKER_PROGRAM": "inference.py"})}},
     )
-
-
-def test_ray_without_its_adapter_is_warned_about(stack: Stack, model_data: ModelData) -> None:
-    PyTorchModel(stack, "Model", model_data=model_data, framework_version="2.13")
-    Annotations.from_stack(stack).has_warning(
-        "/Stack/Model", Match.string_like_regexp("give source_code.*Model.noRayApplication")
-    )
-
-
-def test_ray_with_an_application_of_its_own_is_not(stack: Stack, model_data: ModelData) -> None:
-    PyTorchModel(
-        stack,
-        "Model",
-        model_data=model_data,
-        framework_version="2.13",
-        environment={"SM_RAYSERVE_APP": "mine:app"},
-    )
-    Annotations.from_stack(stack).has_no_warning("/Stack/Model", Match.any_value())
 
 
 def test_an_accelerator_gets_the_bundled_script_for_it(

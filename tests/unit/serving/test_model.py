@@ -52,6 +52,39 @@ def test_model_data_without_source_code_is_used_where_it_lies(
     assert "a/model.tar.gz" in str(statements("ModelRole"))
 
 
+def test_on_ray_the_handlers_join_a_models_own_code(
+    stack: Stack, model_data: ModelData, statements: Statements
+) -> None:
+    PyTorchModel(stack, "Model", model_data=model_data, framework_version="2.13")
+    ((_, packaged),) = Template.from_stack(stack).find_resources("Custom::PackagedModel").items()
+    properties = packaged["Properties"]
+    assert properties["keep_code"] == "true"
+    assert "source_code" not in properties
+    assert "handlers" in properties
+    environment = container(stack)["Environment"]
+    assert environment["SM_RAYSERVE_APP"] == "cdk_sagemaker_pytorch_serving.ray_application:app"
+    # The handlers take code/inference.py if the model has it.
+    assert "SAGEMAKER_PROGRAM" not in environment
+    assert "cdk-hnb659fds-assets" in str(statements("CdkSagemakerPytorchModelPackager"))
+
+
+def test_on_ray_the_handlers_run_the_script_that_is_named(stack: Stack, model_data: ModelData) -> None:
+    PyTorchModel(stack, "Model", model_data=model_data, framework_version="2.13", entry_point="serve.py")
+    assert container(stack)["Environment"]["SAGEMAKER_PROGRAM"] == "serve.py"
+
+
+def test_on_ray_an_application_of_ones_own_is_used_where_it_lies(stack: Stack, model_data: ModelData) -> None:
+    PyTorchModel(
+        stack,
+        "Model",
+        model_data=model_data,
+        framework_version="2.13",
+        environment={"SM_RAYSERVE_APP": "mine:app"},
+    )
+    assert container(stack)["ModelDataUrl"] == "s3://models/a/model.tar.gz"
+    assert container(stack)["Environment"]["SM_RAYSERVE_APP"] == "mine:app"
+
+
 def test_source_code_is_packaged_at_deployment(
     stack: Stack, model_data: ModelData, inference_code: SourceCode, statements: Statements
 ) -> None:
@@ -272,3 +305,18 @@ def test_fails_when_uncompressed_model_data_are_for_an_old_version(
             framework_version="1.1",
             source_code=inference_code,
         )
+
+
+def test_a_version_of_an_object_is_copied(stack: Stack) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Versions", "models")
+    data = ModelData.from_bucket(bucket, "a/model.tar.gz", object_version="v1")
+    PyTorchModel(stack, "Model", model_data=data, framework_version="2.6")
+    ((_, packaged),) = Template.from_stack(stack).find_resources("Custom::PackagedModel").items()
+    assert packaged["Properties"]["model_data"] == "s3://models/a/model.tar.gz"
+    assert packaged["Properties"]["model_data_version"] == "v1"
+
+
+def test_fails_when_a_version_is_no_text(stack: Stack) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Versions", "models")
+    with pytest.raises(ConfigurationError, match="object_version must be"):
+        ModelData.from_bucket(bucket, "a/model.tar.gz", object_version=1)  # type: ignore[arg-type]

@@ -55,9 +55,7 @@ def test_exclude_is_like_a_gitignore(stack: Stack, source_dir: Path) -> None:
     assert names(stack, archive) == ["data/keep.csv", "requirements.txt", "train.py"]
 
 
-def test_dependencies_lie_beside_the_script_for_training_and_in_lib_for_inference(
-    stack: Stack, source_dir: Path, tmp_path: Path
-) -> None:
+def test_dependencies_lie_beside_the_script(stack: Stack, source_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "net.py").write_text("")
     (tmp_path / "one.py").write_text("")
@@ -70,7 +68,7 @@ def test_dependencies_lie_beside_the_script_for_training_and_in_lib_for_inferenc
     training = source_code.bind_training(stack, "Training")
     inference = source_code.bind_inference(stack, "Inference", with_handlers=False)
     assert names(stack, training) == ["one.py", "shared/net.py", "train.py"]
-    assert names(stack, inference) == ["lib/one.py", "lib/shared/net.py", "train.py"]
+    assert names(stack, inference) == ["one.py", "shared/net.py", "train.py"]
     assert not inference.has_handlers
 
 
@@ -78,6 +76,41 @@ def test_inference_code_has_the_librarys_handlers_beside_it(stack: Stack, source
     archive = SourceCode.from_file(source_dir / "train.py").bind_inference(stack, "Code", with_handlers=True)
     assert f"{SERVING_PACKAGE}/codecs.py" in names(stack, archive)
     assert archive.has_handlers
+
+
+def test_a_file_joins_the_models_own_code_and_a_directory_replaces_it(stack: Stack, source_dir: Path) -> None:
+    file = SourceCode.from_file(source_dir / "train.py").bind_inference(stack, "File", with_handlers=False)
+    folder = SourceCode.from_directory(source_dir, entry_point="train.py")
+    directory = folder.bind_inference(stack, "Directory", with_handlers=False)
+    assert file.event_fields == {
+        "source_code": file.s3_uri,
+        "entry_point": "train.py",
+        "keep_code": "true",
+    }
+    assert directory.event_fields == {"source_code": directory.s3_uri, "entry_point": "train.py"}
+
+
+def test_code_in_s3_gets_the_handlers_beside_it(stack: Stack, statements: object) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "my-bucket")
+    code = SourceCode.from_s3(bucket, "code.tar.gz", entry_point="serve.py")
+    archive = code.bind_inference(stack, "Code", with_handlers=True)
+    assert archive.has_handlers
+    assert archive.handlers is not None
+    assert archive.event_fields["handlers"] == archive.handlers.s3_object_url
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    archive.grant_read(role)
+    granted = str(statements("Role"))  # type: ignore[operator]
+    assert "code.tar.gz" in granted
+    assert archive.handlers.s3_object_key in granted
+    assert code.bind_inference(stack, "Plain", with_handlers=False).handlers is None
+
+
+def test_what_other_systems_leave_does_not_ship(stack: Stack, source_dir: Path) -> None:
+    for name in ("._train.py", "__MACOSX/._train.py", ".DS_Store", "data/Thumbs.db", "data/desktop.ini"):
+        (source_dir / name).parent.mkdir(exist_ok=True)
+        (source_dir / name).write_bytes(b"\0")
+    archive = SourceCode.from_directory(source_dir, entry_point="train.py").bind_training(stack, "Code")
+    assert names(stack, archive) == ["data/big.csv", "requirements.txt", "train.py", "util.py"]
 
 
 def test_the_bundled_scripts_ship(stack: Stack) -> None:

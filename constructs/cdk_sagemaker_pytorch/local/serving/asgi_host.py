@@ -113,7 +113,7 @@ def application(
             answer = await asyncio.wait_for(call, timeout)
         except TimeoutError:
             return Response(f"no answer within {timeout:g} s", 504, media_type="text/plain")
-        return Response(answer.body, answer.status, {"content-type": answer.content_type})
+        return Response(answer.body, answer.status, answer.all_headers())
 
     @asynccontextmanager
     async def ready(_: Starlette) -> AsyncIterator[None]:

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _check(path: str, options: argparse.Namespace) -> list[Finding]:
     is_for_inference = options.inference
     if not options.training and not options.inference:
-        is_for_inference = bool(Script(path).handlers)
+        is_for_inference = path.endswith(".ipynb") or bool(Script(path).handlers)
     found: set[Finding] = set()
     if is_for_inference:
         found.update(
@@ -49,6 +49,7 @@ def _check(path: str, options: argparse.Namespace) -> list[Finding]:
                 path,
                 framework_version=options.framework_version,
                 accelerator_type=options.accelerator_type,
+                instance_type=options.instance_type,
             )
         )
     if options.training or not is_for_inference:
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--channel", action="append", metavar="NAME", help="an input channel; once for each")
     parser.add_argument("--framework-version", type=_framework_version, metavar="VERSION")
     parser.add_argument("--accelerator-type", metavar="TYPE")
+    parser.add_argument("--instance-type", metavar="TYPE", help="of the endpoint")
     return parser
 
 

@@ -1,14 +1,30 @@
 """Checks of inference scripts."""
 
 import ast
+import re
+from collections.abc import Collection
 from pathlib import Path
 
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.instance_processor import instance_family, processor_of
 
 from .finding import Finding
-from .script import HANDLERS, Script
+from .handler_functions import check_handler_functions
+from .imports import check_imports, files_beside, statements_that_may_fail
+from .main_guard import check_main_guard
+from .script import Script
+from .syntax import check_syntax
 
 __all__ = ["check_inference_script"]
+
+# Packages of TorchServe's container, and what they are called where packages are installed from.
+_OF_TORCHSERVE = {
+    "sagemaker_inference": "sagemaker-inference",
+    "sagemaker_pytorch_serving_container": "sagemaker-pytorch-inference",
+    "ts": "torchserve",
+    "mms": "multi-model-server",
+}
+_GPU = re.compile(r"cuda(:\d+)?")
 
 
 def check_inference_script(
@@ -16,8 +32,14 @@ def check_inference_script(
     *,
     framework_version: str | FrameworkVersion | None = None,
     accelerator_type: str | None = None,
+    shipped: Collection[str] | None = None,
+    python: tuple[int, int] | None = None,
+    instance_type: str | None = None,
 ) -> list[Finding]:
     """Find what is wrong with an inference script, without running it.
+
+    A comment allows a finding on its line or the next one, and says why:
+    ``# script-check: allow Inference.torchLoad: the file is our own``.
 
     Parameters
     ----------
@@ -28,6 +50,12 @@ def check_inference_script(
         versions have are not applied.
     accelerator_type : str, optional
         Elastic Inference accelerator of the endpoint. Defaults to none.
+    shipped : collection of str, optional
+        What ships with it, by path relative to its folder. Defaults to all Python files there.
+    python : tuple of int, optional
+        Python of the container, such as ``(3, 12)``. Defaults to the newest of `framework_version`'s images.
+    instance_type : str, optional
+        Instance type of the endpoint. Defaults to unknown: it may have a GPU.
 
     Returns
     -------
@@ -42,18 +70,46 @@ def check_inference_script(
         When there is no such version.
     """
     version = None if framework_version is None else FrameworkVersion.of(framework_version)
+    if Path(path).suffix == ".ipynb":
+        return [_notebook(path)]
     script = Script(path)
+    files = files_beside(script.path) if shipped is None else shipped
+    others: list[Finding] = []
     if script.is_parsed:
-        script.check_main_guard()
+        check_main_guard(script)
+        check_handler_functions(script)
+        check_imports(script, files)
+        others = check_syntax(script, files, python or _newest_python(version))
         _check_model_fn(script, version, accelerator_type)
-        _check_signatures(script)
-        _check_transform_fn(script)
         _check_torch_load(script, version)
+        _check_whole_model(script, version)
+        _check_model_server(script, version)
+        _check_device(script, instance_type)
         if accelerator_type is not None:
             _check_elastic_inference(script)
     if version:
         _check_requirements(script, version)
-    return script.sorted_findings()
+    return sorted({*script.sorted_findings(), *others})
+
+
+def _notebook(path: str | Path) -> Finding:
+    Path(path).read_bytes()
+    return Finding(
+        str(path),
+        1,
+        "Script.notebook",
+        "error",
+        "a notebook is no script that the model server could import",
+        "export it with jupyter nbconvert --to script, and keep the functions",
+    )
+
+
+def _newest_python(version: FrameworkVersion | None) -> tuple[int, int] | None:
+    """Python of a version's newest image; None if it is not known, or too old to be told by its syntax."""
+    found = [
+        re.fullmatch(r"py(\d)(\d+)", name) for name in (version.inference_py_versions if version else ())
+    ]
+    return max(((int(match[1]), int(match[2])) for match in found if match), default=None)
 
 
 def _check_model_fn(script: Script, version: FrameworkVersion | None, accelerator_type: str | None) -> None:
@@ -77,53 +133,6 @@ def _check_model_fn(script: Script, version: FrameworkVersion | None, accelerato
         )
 
 
-def _check_signatures(script: Script) -> None:
-    for name, parameters in HANDLERS.items():
-        function = script.functions.get(name)
-        if function is None:
-            continue
-        expected = f"{name}({', '.join(parameters)})"
-        if isinstance(function, ast.AsyncFunctionDef):
-            script.add(
-                function.lineno,
-                "Inference.handlerSignature",
-                "error",
-                f"{name} is a coroutine, which the model server does not await",
-                f"define it with def {expected}",
-            )
-        elif not _accepts(function.args, len(parameters)):
-            script.add(
-                function.lineno,
-                "Inference.handlerSignature",
-                "error",
-                f"{name} must take {len(parameters)} arguments, and may take context after them",
-                f"define it as {expected} or {name}({', '.join(parameters)}, context)",
-            )
-
-
-def _accepts(arguments: ast.arguments, count: int) -> bool:
-    """Whether a function can be called with `count` positional arguments, or with one more, the context."""
-    positional = len(arguments.posonlyargs) + len(arguments.args)
-    required = positional - len(arguments.defaults)
-    if any(default is None for default in arguments.kw_defaults):
-        return False
-    enough = positional >= count or arguments.vararg is not None
-    return enough and required <= count + 1
-
-
-def _check_transform_fn(script: Script) -> None:
-    handlers = script.handlers
-    others = [name for name in ("input_fn", "predict_fn", "output_fn") if name in handlers]
-    if "transform_fn" in handlers and others:
-        script.add(
-            handlers["transform_fn"].lineno,
-            "Inference.transformFn",
-            "error",
-            f"transform_fn excludes {', '.join(others)}, which it stands for",
-            "keep either transform_fn or the others",
-        )
-
-
 def _check_torch_load(script: Script, version: FrameworkVersion | None) -> None:
     """Note loads that run code from the file; weights_only exists since 1.13 and is the default since 2.6."""
     needs_argument = version is None or (1, 13) <= version.release < (2, 6)
@@ -140,6 +149,96 @@ def _check_torch_load(script: Script, version: FrameworkVersion | None) -> None:
                 f"torch.load {'with weights_only=False' if is_off else 'without weights_only'} "
                 "runs whatever code the file holds",
                 "save the state_dict and load it with weights_only=True",
+            )
+
+
+def _check_whole_model(script: Script, version: FrameworkVersion | None) -> None:
+    """Note models that are loaded whole: since 2.6, torch.load takes tensors and plain values alone."""
+    if version is None or version.release < (2, 6) or script.calls("torch.serialization.add_safe_globals"):
+        return
+    for function in (node for node in script.nodes if isinstance(node, ast.FunctionDef)):
+        loads = {
+            target.id: node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and _loads(script, node.value)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(function):
+            # A module is told from a state dict by what is asked of it.
+            if not isinstance(node, ast.Attribute) or node.attr not in ("eval", "train", "cuda", "half"):
+                continue
+            source = loads.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
+            if source is not None and _loads(script, source):
+                script.add(
+                    source.lineno,
+                    "Inference.wholeModel",
+                    "error",
+                    "torch.load of a whole model fails since PyTorch 2.6, where it loads weights only",
+                    "save the state_dict and load it into the model, or, if you trust the file,"
+                    " use weights_only=False",
+                )
+
+
+def _loads(script: Script, node: ast.AST) -> bool:
+    """Whether an expression is torch.load with its default of weights only."""
+    return (
+        isinstance(node, ast.Call)
+        and script.name_of(node.func) == "torch.load"
+        and not any(keyword.arg in ("weights_only", None) for keyword in node.keywords)
+    )
+
+
+def _check_model_server(script: Script, version: FrameworkVersion | None) -> None:
+    """Note imports of what only TorchServe's container has."""
+    if version is None or version.model_server != "ray":
+        return
+    prepared = statements_that_may_fail(script)
+    requirements = script.path.parent / "requirements.txt"
+    installed = requirements.read_text(errors="replace") if requirements.is_file() else ""
+    for statement in script.module_statements():
+        names = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
+        if isinstance(statement, ast.ImportFrom) and not statement.level:
+            names = [statement.module or ""]
+        for top in {name.partition(".")[0] for name in names} & _OF_TORCHSERVE.keys():
+            if id(statement) not in prepared and _OF_TORCHSERVE[top] not in installed.replace("_", "-"):
+                script.add(
+                    statement.lineno,
+                    "Inference.modelServer",
+                    "error",
+                    f"{top} is not in the container of PyTorch {version.full}, which serves with Ray Serve",
+                    f"do without it, or put {_OF_TORCHSERVE[top]} into requirements.txt",
+                )
+
+
+def _check_device(script: Script, instance_type: str | None) -> None:
+    """Note GPUs that are asked for without a look at whether there is one, where the instance has none."""
+    family = instance_family(instance_type) if instance_type else None
+    if instance_type is None or family is None or processor_of(instance_type) == "gpu":
+        return
+    looks = ("is_available", "device_count", "current_accelerator")
+    if any(getattr(node, "attr", None) in looks for node in script.nodes):
+        return
+    for node in script.nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        names_gpu = any(
+            isinstance(value, ast.Constant) and isinstance(value.value, str) and _GPU.fullmatch(value.value)
+            for value in given
+        )
+        moves = isinstance(node.func, ast.Attribute) and (
+            (node.func.attr == "cuda" and not given) or (node.func.attr in ("to", "device") and names_gpu)
+        )
+        if moves or (
+            names_gpu and any(keyword.arg in ("device", "map_location") for keyword in node.keywords)
+        ):
+            script.add(
+                node.lineno,
+                "Inference.device",
+                "error",
+                f"it asks for a GPU, and {instance_type} has none",
+                'use torch.device("cuda" if torch.cuda.is_available() else "cpu")',
             )
 
 

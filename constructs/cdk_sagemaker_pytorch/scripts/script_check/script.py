@@ -1,6 +1,7 @@
 """The syntax tree of a script, and questions about it that several checks ask."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ HANDLERS = {
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# A comment that allows a finding, with the reason after a second colon.
+_ALLOWED = re.compile(r"#\s*script-check:\s*allow\s+(?P<id>\w+\.\w+):\s*\S")
 
 
 class Script:
@@ -43,8 +47,10 @@ class Script:
         self.findings: list[Finding] = []
         self.tree = ast.Module(body=[], type_ignores=[])
         self.is_parsed = True
+        content = self.path.read_bytes()
+        self._lines = content.decode("utf-8", "replace").splitlines()
         try:
-            self.tree = ast.parse(self.path.read_bytes(), str(path))
+            self.tree = ast.parse(content, str(path))
         except (SyntaxError, ValueError) as error:
             # ValueError: null bytes, or an encoding that Python does not know.
             self.is_parsed = False
@@ -73,8 +79,15 @@ class Script:
         self.findings.append(Finding(str(self.path), line, finding_id, severity, message, remedy))
 
     def sorted_findings(self) -> list[Finding]:
-        """Everything found, in the order of lines, each once."""
-        return sorted(set(self.findings))
+        """Everything found that no comment allows, in the order of lines, each once."""
+        return sorted({finding for finding in self.findings if not self._is_allowed(finding)})
+
+    def _is_allowed(self, finding: Finding) -> bool:
+        """Whether a comment on the line, or on one of its own above, allows the finding and says why."""
+        above = self._lines[finding.line - 2 : finding.line - 1] if finding.line > 1 else []
+        comments = self._lines[finding.line - 1 : finding.line]
+        comments += [line for line in above if line.lstrip().startswith("#")]
+        return any(finding.id == found["id"] for line in comments for found in _ALLOWED.finditer(line))
 
     @property
     def handlers(self) -> dict[str, ast.stmt]:
@@ -106,53 +119,6 @@ class Script:
         return [
             node for node in self.nodes if isinstance(node, ast.Call) and self.name_of(node.func) in names
         ]
-
-    def check_main_guard(self) -> None:
-        """Note training that an import of the script would start."""
-        trains = _Trains(self)
-        for statement in self.module_statements():
-            if hasattr(statement, "body"):
-                continue  # a definition does not run, and the parts of a block come by themselves
-            if any(trains.at(node) for node in ast.walk(statement)):
-                serves = bool(self.handlers)
-                self.add(
-                    statement.lineno,
-                    "Script.mainGuard",
-                    "error" if serves else "warning",
-                    "training code runs whenever the script is imported"
-                    + (", which the model server does for its handler functions" if serves else ""),
-                    'put it under if __name__ == "__main__":',
-                )
-                return
-
-
-class _Trains:
-    """Whether an expression trains or reads the command line, by itself or in a function of the script."""
-
-    _METHODS = frozenset({"parse_args", "parse_known_args", "backward", "fit"})
-    _FUNCTIONS = frozenset({"torch.save", "torch.jit.save"})
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._known: dict[str, bool] = {}
-
-    def at(self, node: ast.AST) -> bool:
-        if not isinstance(node, ast.Call):
-            return False
-        if isinstance(node.func, ast.Attribute) and node.func.attr in self._METHODS:
-            return True
-        if self._script.name_of(node.func) in self._FUNCTIONS:
-            return True
-        return isinstance(node.func, ast.Name) and self._in_function(node.func.id)
-
-    def _in_function(self, name: str) -> bool:
-        if name not in self._known:
-            self._known[name] = False  # while its own body is looked at: it may call itself
-            function = self._script.functions.get(name)
-            self._known[name] = function is not None and any(
-                self.at(node) for statement in function.body for node in ast.walk(statement)
-            )
-        return self._known[name]
 
 
 def dotted_name(node: ast.AST) -> str:

@@ -10,6 +10,7 @@ from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, Fram
 
 from .arguments import Argument, Parser, parser_of
 from .finding import Finding
+from .main_guard import check_main_guard
 from .script import HANDLERS, Script
 from .shell_arguments import is_only_split, shell_reading
 
@@ -62,7 +63,7 @@ def check_training_script(
     """
     script = Script(path)
     if script.is_parsed:
-        script.check_main_guard()
+        check_main_guard(script)
         parser = parser_of(script)
         if parser:
             _check_arguments(script, parser, hyperparameters)

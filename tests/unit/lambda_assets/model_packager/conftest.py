@@ -159,7 +159,7 @@ def model_archive(code: Mapping[str, bytes] | bytes, **fields: Any) -> Any:
         **fields,
     )
     archive = code if isinstance(code, bytes) else tar_gz(code)
-    return ModelArchive(request, read_source_code(MemoryStorage({place: archive}), request, place))
+    return ModelArchive(request, read_source_code(MemoryStorage({place: archive}), request))
 
 
 def package_bytes(archive: Any, data: bytes) -> tuple[str, bytes]:

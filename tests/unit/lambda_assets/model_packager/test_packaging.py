@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from index import handler
 from packager import errors
+from packager.request import PackagingRequest
 
 MODEL = {"model.pth": b"weights" * 1000, "sub/config.json": b"{}"}
 CODE = {"inference.py": b"def model_fn(model_dir): ...\n", "lib/util.py": b"x = 1\n"}
@@ -48,6 +49,7 @@ def test_small_model_is_packaged_in_memory(package, archives, s3, code):
         "strategy": "memory",
         "bytes_in": len(model),
         "bytes_out": len(packaged),
+        "model_data_etag": s3.client.head_object(Bucket="models", Key="in/model.tar.gz")["ETag"],
     }
 
 
@@ -380,8 +382,8 @@ def test_fails_when_the_model_is_replaced_while_it_is_read(
     models = {"small": small, "large": large_model, "large with code": large_model_with_code, "copied": small}
     head = Storage.head
 
-    def head_and_replace(self, place):
-        stored = head(self, place)
+    def head_and_replace(self, place, version_id=None):
+        stored = head(self, place, version_id)
         if place.key == "in/model.tar.gz":
             s3.put(place.key, archives.tar_gz(MODEL, level=9))
         return stored
@@ -398,3 +400,93 @@ def test_old_output_stays_when_packaging_fails(package, archives, s3, code):
     with pytest.raises(errors.NotGzipError):
         package(b"not gzip", code)
     assert s3.get(answer["model_data_url"]) == before
+
+
+OWN_CODE = {
+    "model.pth": b"weights",
+    "code/inference.py": b"old",
+    "code/requirements.txt": b"einops",
+    "code/net.py": b"net",
+    "code/lib/old.py": b"old",
+}
+
+
+def test_code_of_the_model_that_has_no_new_one_may_stay(package, archives, s3, code):
+    answer = package(archives.tar_gz(OWN_CODE), code, keep_code="true")
+
+    assert archives.contents(s3.get(answer["model_data_url"])) == {
+        "model.pth": b"weights",
+        "code/requirements.txt": b"einops",
+        "code/net.py": b"net",
+        **{f"code/{name}": data for name, data in CODE.items()},
+    }
+
+
+@pytest.mark.parametrize("with_code", [True, False])
+def test_handlers_lie_beside_the_code(package, archives, s3, code, with_code):
+    handlers = s3.put("in/handlers.gz", archives.tar_gz({"serving/a.py": b"new", "serving/b.py": b"new"}))
+    model = OWN_CODE | {"code/serving/a.py": b"old", "code/serving/old.py": b"old"}
+
+    answer = package(
+        archives.tar_gz(model), code if with_code else None, handlers=handlers, keep_code=not with_code
+    )
+
+    kept = CODE if with_code else {name[5:]: data for name, data in OWN_CODE.items() if "/" in name}
+    assert archives.contents(s3.get(answer["model_data_url"])) == {
+        "model.pth": b"weights",
+        "code/serving/a.py": b"new",
+        "code/serving/b.py": b"new",
+        **{f"code/{name}": data for name, data in kept.items()},
+    }
+
+
+def test_holes_count_towards_the_size_of_the_model(package, archives, s3, code):
+    with pytest.raises(
+        errors.DecompressionBombError, match=r"the sparse member 'second\.bin' of 3000000 bytes"
+    ):
+        package(sparse_model(), code, max_bytes=4_000_000)
+
+
+def sparse_model():
+    """Return a model of two files that are nothing but holes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("first.bin", "second.bin"):
+            info = tarfile.TarInfo(name)
+            sparse_map = b"0\n".ljust(512, b"\0")
+            info.size = len(sparse_map)
+            names = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name}
+            info.pax_headers = names | {"GNU.sparse.realsize": "3000000"}
+            tar.addfile(info, io.BytesIO(sparse_map))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("value", ["yes", 2, "True"])
+def test_fails_when_a_flag_is_none(event, archives, code, value):
+    with pytest.raises(errors.InvalidRequestError, match="keep_code must be true or false, got"):
+        PackagingRequest.parse(event(archives.tar_gz({"a": b""}), code, keep_code=value))
+
+
+@pytest.mark.parametrize("with_code", [True, False])
+def test_a_version_of_the_model_is_packaged(package, archives, s3, code, with_code):
+    s3.client.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Enabled"})
+    try:
+        answers = [package(archives.tar_gz({"model.pth": data}), None) for data in (b"first", b"second")]
+        versions = s3.client.list_object_versions(Bucket="models", Prefix="in/model.tar.gz")["Versions"]
+        (first,) = [version for version in versions if not version["IsLatest"]]
+
+        answer = package(
+            archives.tar_gz({"model.pth": b"third"}),
+            code if with_code else None,
+            model_data_version=first["VersionId"],
+        )
+
+        assert archives.contents(s3.get(answer["model_data_url"]))["model.pth"] == b"first"
+        assert answer["model_data_etag"] == first["ETag"] == answers[0]["model_data_etag"]
+    finally:
+        s3.client.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_fails_when_there_is_no_such_version(package, archives, code):
+    with pytest.raises((errors.ObjectNotFoundError, errors.StorageError)):
+        package(archives.tar_gz(MODEL), code, model_data_version="no-such-version")

@@ -69,6 +69,7 @@ def test_model_files_are_copied_and_the_code_lies_beside_them(package, s3, code,
         "strategy": "copy",
         "bytes_in": 5006,
         "bytes_out": 5017,
+        "model_data_etag": None,
     }
     expected = {"code/inference.py": b"pass\n", "code/lib/tools.py": b"x = 1\n"}
     assert below(s3, "out/") == WEIGHTS | expected
@@ -203,3 +204,17 @@ def test_fails_when_the_code_links_to_a_folder(package, s3):
 )
 def test_fails_when_the_places_do_not_fit(fields, problem, package, s3, code):
     fails(InvalidRequestError, problem, s3, lambda: package(WEIGHTS, code, **fields))
+
+
+@pytest.mark.parametrize("output", ["s3://models/out/", "s3://models/in/"])
+def test_code_below_the_prefix_may_stay(package, s3, code, output):
+    own = {"code/inference.py": b"old", "code/net.py": b"net", "code/lib/old.py": b"old"}
+
+    package(WEIGHTS | own, code, keep_code="true", output=output)
+
+    folder = output.removeprefix("s3://models/")
+    assert below(s3, folder) == WEIGHTS | {
+        "code/net.py": b"net",
+        "code/inference.py": b"pass\n",
+        "code/lib/tools.py": b"x = 1\n",
+    }

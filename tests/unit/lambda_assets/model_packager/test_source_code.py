@@ -2,7 +2,7 @@ import io
 import tarfile
 
 import pytest
-from packager.errors import NotTarError
+from packager.errors import DecompressionBombError, NotTarError
 
 
 def archive(*members):
@@ -80,3 +80,49 @@ def test_fails_when_a_hard_link_leads_nowhere(archives):
     members = [("inference.py", b""), ("hard.py", {"type": tarfile.LNKTYPE, "linkname": "none.py"})]
     with pytest.raises(NotTarError, match=r"cannot be read: .*none.py.* not found"):
         archives.model_archive(archive(*members))
+
+
+def sparse_archive(name, size):
+    """Return a tar.gz of one file that is nothing but a hole, in pax format 1.0."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("inference.py"))
+        info = tarfile.TarInfo(name)
+        sparse_map = b"0\n".ljust(512, b"\0")
+        info.size = len(sparse_map)
+        info.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": name,
+            "GNU.sparse.realsize": str(size),
+        }
+        tar.addfile(info, io.BytesIO(sparse_map))
+    return buffer.getvalue()
+
+
+def test_fails_when_a_sparse_file_expands_to_too_much(archives):
+    small = archives.model_archive(sparse_archive("hole.bin", 10**6)).code
+    assert len(read(small.entries)["code/hole.bin"][1].read()) == 10**6
+    bomb = sparse_archive("hole.bin", 2 * 1024**3)
+    assert len(bomb) < 400
+    with pytest.raises(DecompressionBombError, match=r"more than 134217728 bytes with 'hole\.bin'"):
+        archives.model_archive(bomb)
+
+
+def test_fails_when_hard_links_expand_to_too_much(archives):
+    links = [
+        (f"link-{number}.bin", {"type": tarfile.LNKTYPE, "linkname": "data.bin"}) for number in range(200)
+    ]
+    bomb = archive(("inference.py", b""), ("data.bin", bytes(10 * 1024**2)), *links)
+    with pytest.raises(DecompressionBombError, match=r"more than 134217728 bytes with 'link-11\.bin'"):
+        archives.model_archive(bomb)
+
+
+def test_the_models_own_code_gives_way_by_what_lies_at_the_top(archives):
+    members = [("inference.py", b"new"), ("tools/new.py", b"new")]
+    for keeps in (False, True):
+        code = archives.model_archive(archive(*members), keep_code=keeps).code
+        for name in (b"code", b"code/inference.py", b"code/tools/old.py", b"code/tools"):
+            assert code.replaces(name)
+        for name in (b"code/requirements.txt", b"code/net.py", b"code/tools.py"):
+            assert code.replaces(name) != keeps

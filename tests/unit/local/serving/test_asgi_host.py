@@ -173,7 +173,8 @@ def test_a_request_has_the_size_that_the_server_takes(
         stuck = False
 
         async def run(self, _: Any, body: bytes, *__: Any) -> Any:
-            return SimpleNamespace(body=body, status=200, content_type=JSON)
+            headers = {"content-type": JSON}
+            return SimpleNamespace(body=body, status=200, all_headers=lambda: headers)
 
     chain: Any = SimpleNamespace(invoke=None)
     limited = asgi_host.application(chain, Workers(), LIMIT_SECONDS, tmp_path / "ready", most)
