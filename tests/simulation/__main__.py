@@ -7,7 +7,7 @@ import time
 
 from .code import Code
 from .definition import definition as synthesize
-from .story import Story
+from .story import NO_WAY_BACK, Story
 from .telling import hunt_all, tell_all
 
 
@@ -29,6 +29,7 @@ def main() -> int:
     began = time.monotonic()
     violations = tell_all(definition, arguments.first, arguments.first + arguments.seeds)
     seconds = time.monotonic() - began
+    violations += tell_all(definition, 0, max(1, arguments.seeds // 50), NO_WAY_BACK)
     sys.stdout.write(
         f"{arguments.seeds} seeds, {len(violations)} violations,"
         f" {arguments.seeds / seconds:.1f} seeds/s on {os.cpu_count()} cores\n"

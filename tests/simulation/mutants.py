@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .story import NO_WAY_BACK, Plan
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -15,12 +17,15 @@ class Mutant:
         Module of the function.
     before, after
         What is there, and what is to be there instead.
+    plan
+        What happens in the stories that it shows in. Defaults to the seed's own.
     """
 
     name: str
     module: str
     before: str
     after: str
+    plan: Plan | None = None
 
 
 MUTANTS = (
@@ -54,6 +59,7 @@ MUTANTS = (
         "recovery",
         "if version == look.config or record.is_kept(version):",
         "if False:",
+        NO_WAY_BACK,
     ),
     Mutant(
         "superseded versions are forgotten",

@@ -132,6 +132,8 @@ class Behaviour:
     mute: set[str] = field(default_factory=set)
     #: How often the next updates to a good version fail all the same.
     unlucky: int = 0
+    #: How often the next updates to a version that has served before fail.
+    no_way_back: int = 0
     #: Whether an update that fails leaves the endpoint Failed.
     fails_hard: bool = False
     slow: bool = False
@@ -148,6 +150,7 @@ class SageMaker(Client):
         self.configs: dict[str, str] = {}
         self.models: set[str] = set()
         self.jobs: dict[str, str] = {}
+        self._served: set[str] = set()
         self.by_hand = False
         self.failed_hard = False
         self._views: list[tuple[float, Endpoint | None]] = [(0.0, None)]
@@ -366,9 +369,13 @@ class SageMaker(Client):
     def _works(self, config: str) -> bool:
         if config in self.behaviour.broken:
             return False
+        if config in self._served and self.behaviour.no_way_back > 0:
+            self.behaviour.no_way_back -= 1
+            return False
         if self.behaviour.unlucky > 0:
             self.behaviour.unlucky -= 1
             return False
+        self._served.add(config)
         return True
 
     def _settle(self, end: Callable[[Endpoint], Any] | None, seconds: float | None = None) -> None:

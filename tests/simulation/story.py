@@ -42,6 +42,8 @@ class Plan:
         How many deployments are started.
     single_fault
         Whether one call fails, for good, and nothing else goes wrong.
+    no_way_back
+        How often an update to a version that has served before fails.
     squatter
         Whether somebody makes an endpoint of that name by hand before the first deployment does.
     """
@@ -56,6 +58,7 @@ class Plan:
     stack_updates: int = 0
     adopted: bool = False
     unlucky: int = 0
+    no_way_back: int = 0
     fails_hard: bool = False
     slow: bool = False
     large_models: float = 0.0
@@ -114,6 +117,13 @@ class Plan:
         )
 
 
+NO_WAY_BACK = Plan(executions=8, chances=Chances(lost_event=1.0), bad_versions=0.8, no_way_back=40, aborts=5)
+"""What was verified does not come into service again, so that what was given up serves for long.
+
+No seed's own plan is as bad.
+"""
+
+
 class Story:
     """One seed's story.
 
@@ -134,7 +144,12 @@ class Story:
         self.world = World(seed, self.plan.chances, after_step=self._check)
         self._definition = definition
         self._code = code
-        behaviour = Behaviour(unlucky=self.plan.unlucky, fails_hard=self.plan.fails_hard, slow=self.plan.slow)
+        behaviour = Behaviour(
+            unlucky=self.plan.unlucky,
+            no_way_back=self.plan.no_way_back,
+            fails_hard=self.plan.fails_hard,
+            slow=self.plan.slow,
+        )
         self.sagemaker = SageMaker(self.world, behaviour, self._may_change)
         self.dynamodb = DynamoDB(self.world)
         self.services = code.Services(
@@ -231,7 +246,7 @@ class Story:
         if self.plan.deletion_early:
             return
         self.world.faults_end = self.world.now
-        self.sagemaker.behaviour.unlucky = 0
+        self.sagemaker.behaviour.unlucky = self.sagemaker.behaviour.no_way_back = 0
         self.world.run(until=_after(self.world, 4 * _SCHEDULE_SECONDS + 2 * 3700))
         self._check_rest()
 
@@ -566,7 +581,7 @@ class Story:
         assert endpoint.serving is not None, "the endpoint does not answer"
         assert endpoint.serving in self.sagemaker.configs, f"{endpoint.serving} serves without configuration"
         candidate = record.holder.version if record.holder is not None else None
-        if endpoint.serving in record.removing and self.plan.unlucky > 2:
+        if endpoint.serving in record.removing and max(self.plan.unlucky, self.plan.no_way_back) > 2:
             return  # the way back failed again and again, and is tried again
         assert endpoint.serving in (record.verified, candidate), (
             f"{endpoint.serving} serves, which is neither verified nor the candidate"

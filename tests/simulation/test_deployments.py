@@ -6,7 +6,7 @@ import pytest
 
 from .code import Code
 from .mutants import MUTANTS, Mutant
-from .story import Plan, Story
+from .story import NO_WAY_BACK, Plan, Story
 from .telling import hunt, tell_all
 
 SEEDS = 1_000
@@ -15,6 +15,11 @@ SEEDS = 1_000
 @pytest.mark.timeout(300)
 def test_a_thousand_stories_end_well(definition: dict[str, Any]) -> None:
     violations = tell_all(definition, 0, SEEDS)
+    assert not violations, violations[0]
+
+
+def test_stories_in_which_nothing_leads_back_end_well(definition: dict[str, Any]) -> None:
+    violations = tell_all(definition, 0, 50, NO_WAY_BACK)
     assert not violations, violations[0]
 
 
