@@ -251,14 +251,23 @@ def _decode_csv(body: Body, limits: Limits) -> Array:
         return _csv_line_by_line(lines, limits)
 
 
+_QUOTED = re.compile(r'\s*"([^"]*)"\s*\Z')
+
+
+def _csv_fields(line: str) -> list[str]:
+    """Split a line; fields may be quoted, as some tools write all of them, and hold no comma then either."""
+    fields = line.split(",")
+    return [_QUOTED.sub(r"\1", field) for field in fields] if '"' in line else fields
+
+
 def _csv_line_by_line(lines: list[str], limits: Limits) -> Array:
-    """Read slowly what numpy did not take: empty fields where they are allowed, or find the mistake."""
+    """Read slowly what numpy did not take: quoted fields, allowed empty ones, or the mistake."""
     rows: list[list[float]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         row = []
-        for position, field in enumerate(line.split(","), 1):
+        for position, field in enumerate(_csv_fields(line), 1):
             if _NUMBER.fullmatch(field):
                 row.append(float(field))
             elif limits.allow_non_finite and not field.strip():
