@@ -233,6 +233,10 @@ def _is_worth_formatting(array: Array) -> bool:
 _NUMBER = re.compile(NUMBER_PATTERN, re.ASCII | re.IGNORECASE)
 
 
+# A field in quotes; one that holds a comma is no number.
+_QUOTED = re.compile(r'(^|,)[ \t]*"([^",\r\n]*)"[ \t]*(?=,|\r?$)', re.MULTILINE)
+
+
 def _decode_csv(body: Body, limits: Limits) -> Array:
     if len(body) >= LEAST_BYTES:
         table = read_table(body.encode("utf-8", "replace") if isinstance(body, str) else body)
@@ -242,6 +246,9 @@ def _decode_csv(body: Body, limits: Limits) -> Array:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    unquoted = _QUOTED.sub(r"\1\2", text) if '"' in text else text
+    if unquoted != text:  # as some tools write all fields
+        return _decode_csv(unquoted, limits)
     lines = text.replace("\r\n", "\n").split("\n")
     if not text.strip():
         raise MalformedBodyError("the body must hold at least one line of numbers, got none")

@@ -79,7 +79,8 @@ def content_type_of(header: str | None, supported: tuple[str, ...]) -> MediaType
     return media_type
 
 
-def _ranges(accept: str | None) -> list[_Range]:
+@lru_cache(maxsize=128)  # most callers send the same
+def _ranges(accept: str | None) -> tuple[_Range, ...]:
     """Read the ranges of an Accept header; what is malformed is left out."""
     ranges = []
     for item in _LIST_ITEM.findall(accept if accept and accept.strip() else "*/*"):
@@ -89,7 +90,7 @@ def _ranges(accept: str | None) -> list[_Range]:
         quality = media_type.parameters.get("q", "1")
         if _QUALITY.fullmatch(quality):
             ranges.append(_Range(media_type.name, float(quality)))
-    return ranges
+    return tuple(ranges)
 
 
 def negotiate(accept: str | None, offered: Sequence[str]) -> str:

@@ -267,7 +267,6 @@ def test_csv_lines_are_rows(body, expected):
         (b"1,\n", "line 1, field 2 must be a number, got ''"),
         (b"1,2\n1_0,3\n", "line 2, field 1 must be a number, got '1_0'"),
         (b"1;2\n", "line 1, field 1 must be a number, got '1;2'"),
-        (b'"1",2\n', "line 1, field 1 must be a number"),
         (b"0x10\n", "line 1, field 1 must be a number, got '0x10'"),
         ("\u0661\n", "line 1, field 1 must be a number"),
         (b"1,nan\n", r"the number at \[0\]\[1\] must be finite, got nan"),
@@ -445,3 +444,25 @@ def test_any_body_is_an_array_of_numbers_or_the_callers_mistake(body, content_ty
     assert array.size > 0
     assert array.flags.writeable
     assert limits.allow_non_finite or np.isfinite(array).all()
+
+
+@pytest.mark.parametrize(
+    "body", [b'"1.5","2"\n"3","-4e0"\n', b'"1.5", "2"\n3,"-4"', b' "1.5" ,2\r\n"3",-4\r\n']
+)
+def test_fields_of_csv_may_be_quoted(body):
+    assert decode(body, CSV).tolist() == [[1.5, 2], [3, -4]]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'"1","x"', "line 1, field 2 must be a number, got 'x'"),
+        (b'"1', "line 1, field 1 must be a number, got '\"1'"),
+        (b'"1,5",2', "line 1, field 1 must be a number, got '\"1'"),
+        (b'1,"2"3', "line 1, field 2 must be a number, got '\"2\"3'"),
+        (b'1,""', "line 1, field 2 must be a number, got ''"),
+    ],
+)
+def test_fails_when_a_quoted_field_is_no_number(body, message):
+    with pytest.raises(MalformedBodyError, match=message):
+        decode(body, CSV)

@@ -123,6 +123,13 @@ IMPROVEMENTS = {
         toolkit_status=500,
         our_status=200,
     ),
+    "quoted fields": Improvement(
+        toolkit="500",
+        ours="reads the numbers in them",
+        why="some tools quote all fields",
+        toolkit_status=500,
+        our_status=200,
+    ),
     "one row is a row": Improvement(
         toolkit="makes a CSV of one row one-dimensional, and so its answer",
         ours="answers one row for one row",

@@ -153,7 +153,6 @@ MALFORMED = {
         "empty body": b"",
         "header": b"a,b,c,d\n1,2,3,4\n",
         "word": b"1,2,three,4\n5,6,7,8\n",
-        "quoted": b'"1","2","3","4"\n"5","6","7","8"\n',
         "ragged": b"1,2,3,4\n5,6,7\n",
         "semicolons": b"1;2;3;4\n5;6;7;8\n",
     },
@@ -298,6 +297,8 @@ def _default_requests() -> Iterator[Request]:
             for wrong, body in bodies.items():
                 name = f"{content_type} wrong: {wrong}"
                 yield Request(NO_SCRIPT, name, body, content_type, JSON, improvement)
+    quoted = b'"1","2","3","4"\n"5","6","7","8"\n'
+    yield Request(NO_SCRIPT, "CSV with quotes", quoted, CSV, JSON, "quoted fields", "CSV integers")
     for content_type in (
         "application/json; charset=latin-1",
         "text/plain",

@@ -67,3 +67,7 @@ class EntryPointMissingError(ModelPackagerError):
 
 class DeadlineError(ModelPackagerError):
     """The time that is left does not suffice; nothing was written."""
+
+
+class NestedArchiveError(ModelPackagerError):
+    """A model archive that holds nothing but another archive."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from .gzip_stream import GzipWriter, Output
+from .layout import LayoutGuard
 from .scan import ModelArchive
 from .source_code import CODE
 from .sparse import write_expanded
@@ -21,9 +22,11 @@ def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> N
     gzip = GzipWriter(output)
     gzip.write(archive.code.entries)
     guard = archive.guard()
+    layout = LayoutGuard(archive.name)
     stream = ByteStream(archive.gunzip(blocks))
     left = archive.request.max_bytes
     for member in read_members(stream, archive.name):
+        layout.see(member)
         if is_under(member.name, CODE) and archive.code.replaces(member.name):
             continue
         guard.check(member)
@@ -35,5 +38,6 @@ def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> N
         for view in stream.views(member.padded_size):
             gzip.write(view)
     guard.finish()
+    layout.finish()
     gzip.write(END_OF_ARCHIVE)
     gzip.close()

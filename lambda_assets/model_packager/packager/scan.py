@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .gzip_stream import GunzipStream
+from .layout import LayoutGuard
 from .links import LinkGuard
 from .request import PackagingRequest
 from .source_code import CODE, SourceCode
@@ -59,13 +60,16 @@ def scan(archive: ModelArchive, blocks: Iterable[bytes]) -> int:
     """
     gunzip = archive.gunzip(blocks)
     guard = archive.guard()
+    layout = LayoutGuard(archive.name)
     for member in read_members(ByteStream(_single_member(gunzip)), archive.name):
         if is_under(member.name, CODE):
             raise RewriteNeededError("it has code already")
         if member.sparse:
             raise RewriteNeededError("it has sparse members")
         guard.check(member)
+        layout.see(member)
     guard.finish()
+    layout.finish()
     if gunzip.padded:
         raise RewriteNeededError("zeros follow its gzip data")
     return gunzip.uncompressed

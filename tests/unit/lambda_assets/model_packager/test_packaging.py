@@ -490,3 +490,15 @@ def test_a_version_of_the_model_is_packaged(package, archives, s3, code, with_co
 def test_fails_when_there_is_no_such_version(package, archives, code):
     with pytest.raises((errors.ObjectNotFoundError, errors.StorageError)):
         package(archives.tar_gz(MODEL), code, model_data_version="no-such-version")
+
+
+@pytest.mark.parametrize("name", ["model.tar.gz", "out/model.tgz", "model.tar", "model.zip"])
+def test_fails_when_the_model_is_in_an_archive_of_its_own(package, archives, s3, code, name):
+    with pytest.raises(errors.NestedArchiveError, match=f"nothing but the archive '{name}': give that one"):
+        package(archives.tar_gz({name: b"x" * 600}), code)
+    assert "out/model.tar.gz" not in s3.names()
+
+
+@pytest.mark.parametrize("files", [{"data.tar": b"x", "model.pth": b"y"}, {"model.pth": b"y"}, {}])
+def test_an_archive_beside_a_model_is_a_file_like_others(package, archives, code, files):
+    assert package(archives.tar_gz(files), code)["strategy"] == "memory"
