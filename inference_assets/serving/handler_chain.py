@@ -191,7 +191,8 @@ class HandlerChain:
                     call.value = self._handlers[name](*arguments(call), context=call.context)
                 except BaseException as error:
                     # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
-                    call.failure = _failure(name, error, call.value if name == "predict_fn" else None)
+                    given = call.value if name == "predict_fn" else None
+                    call.failure = _failure(name, error, call.request, given)
 
     def _predict_together(self, calls: Sequence[_Call]) -> bool:
         torch = sys.modules["torch"]
@@ -250,7 +251,7 @@ class _Call:
                 raise PredictionEncodingError(f"the answer must be bytes or text, got {type(body).__name__}")
             return Response(200, bytes(body), content_type)
         except BaseException as error:
-            return _failure("output_fn", error)
+            return _failure("output_fn", error, self.request)
 
 
 def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
@@ -268,17 +269,24 @@ def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
     return list(groups.values())
 
 
-def _failure(name: str, error: BaseException, given: Any = None) -> Response:
+def request_id(request: Request) -> str:
+    """Return the name of a request in the log: its caller's, as SageMaker has it, or the server's own."""
+    headers = request.headers or {}
+    names = ("x-amzn-sagemaker-inference-id", "x-request-id", "x-amzn-requestid")
+    return next((headers[name] for name in names if headers.get(name)), "without an id")
+
+
+def _failure(name: str, error: BaseException, request: Request, given: Any = None) -> Response:
     """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
     status = getattr(error, "status", None) if isinstance(error, RequestError) else None
     if isinstance(status, int) and 400 <= status <= 499:
         message = _words(error)
-        logger.info("%s refused a request with %d: %r", name, status, message)
+        logger.info("request %s: %s refused it with %d: %r", request_id(request), name, status, message)
     else:
         status, message = 500, _words(error)
         if not isinstance(error, PredictionEncodingError):
             message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
-        logger.error("%s failed", name, exc_info=error)
+        logger.error("request %s: %s failed", request_id(request), name, exc_info=error)
     return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
 
 

@@ -330,14 +330,17 @@ def test_a_model_that_looks_beyond_a_list_is_a_server_error(chain_of):
 
 def test_server_errors_are_logged_with_their_traceback_and_mistakes_of_callers_without(chain_of, caplog):
     caplog.set_level("INFO", "serving.handler_chain")
-    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(b"[[1,2,3]]", "application/json")
-    chain_of().invoke(b"[[1,2", "application/json")
+    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(
+        b"[[1,2,3]]", "application/json", headers={"x-request-id": "17"}
+    )
+    chain_of().invoke(b"[[1,2", "application/json", headers={"x-amzn-sagemaker-inference-id": "my own"})
 
     [failed, refused] = caplog.records
-    assert (failed.levelname, failed.getMessage()) == ("ERROR", "predict_fn failed")
+    assert (failed.levelname, failed.getMessage()) == ("ERROR", "request 17: predict_fn failed")
     assert failed.exc_info[0] is KeyError
     assert refused.levelname == "INFO"
-    assert refused.getMessage().startswith("input_fn refused a request with 400: 'the body is not JSON")
+    said = "request my own: input_fn refused it with 400: 'the body is not JSON"
+    assert refused.getMessage().startswith(said)
     assert refused.exc_info is None
 
 
