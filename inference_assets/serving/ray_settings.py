@@ -22,7 +22,8 @@
     The largest body; more gets 413 while it is still being read. Defaults to the 25 MiB that real-time
     endpoints let through.
 ``CDK_SAGEMAKER_PYTORCH_MAX_BATCH_SIZE``
-    Requests that are predicted together, see `HandlerChain.invoke_batch`. Defaults to 1, no batching.
+    Requests that are predicted together, where ``CDK_SAGEMAKER_PYTORCH_BATCH_DIMENSION`` says how, see
+    `batching`. Defaults to 1.
 ``CDK_SAGEMAKER_PYTORCH_BATCH_WAIT_SECONDS``
     How long a request waits for others to share its batch. Defaults to 0.01.
 ``CDK_SAGEMAKER_PYTORCH_CHECK_MODEL``
@@ -31,11 +32,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+from .batching import VARIABLE as BATCH_DIMENSION
+from .batching import batch_dimension
 from .check_model import checks_model
+
+logger = logging.getLogger(__name__)
 
 _PREFIX = "CDK_SAGEMAKER_PYTORCH_"
 _MAX_ONGOING_REQUESTS = 64
@@ -78,6 +84,9 @@ class Settings(NamedTuple):
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         replicas = int(_number("SAGEMAKER_MODEL_SERVER_WORKERS", max(gpus, 1), 1))
         max_batch_size = int(_number(_PREFIX + "MAX_BATCH_SIZE", 1, 1))
+        if max_batch_size > 1 and batch_dimension() is None:
+            logger.warning("%sMAX_BATCH_SIZE does nothing without %s", _PREFIX, BATCH_DIMENSION)
+            max_batch_size = 1
         return cls(
             model_dir=os.environ.get("SM_MODEL_DIR") or "/opt/ml/model",
             replicas=replicas,

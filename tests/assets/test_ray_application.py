@@ -264,6 +264,7 @@ def test_requests_that_come_together_are_predicted_together(model_folder, digits
     rows = digits["test"][0][:8].astype(np.float32)
     settings = {
         "CDK_SAGEMAKER_PYTORCH_MAX_BATCH_SIZE": "8",
+        "CDK_SAGEMAKER_PYTORCH_BATCH_DIMENSION": "0",
         "CDK_SAGEMAKER_PYTORCH_BATCH_WAIT_SECONDS": "30",
     }
     with make_server(model_folder, **settings) as server, ThreadPoolExecutor(8) as threads:

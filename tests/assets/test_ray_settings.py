@@ -25,6 +25,8 @@ def test_settings_follow_the_environment(monkeypatch):
     assert defaults.max_body_bytes == 25 * 1024 * 1024
 
     monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_MAX_BATCH_SIZE", "32")
+    assert Settings.from_environment().max_batch_size == 1  # nothing says how
+    monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_BATCH_DIMENSION", "0")
     monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "2")
     monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_NUM_GPUS", "0.5")
     monkeypatch.setenv("SM_MODEL_DIR", "/somewhere")

@@ -69,7 +69,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("kind", "accept", "attributes"), [("ray", "application/json", None), ("torchserve", None, "back")]
+    ("kind", "accept", "attributes"), [("ray", "application/json", "back"), ("torchserve", None, "back")]
 )
 def test_each_container_gets_and_gives_what_its_front_lets_through(
     invoke: Any, container: str, kind: str, accept: str | None, attributes: str | None
@@ -98,3 +98,13 @@ def test_fails_when_the_container_does_not_answer_in_time(
         'Received server error (0) from V with message "Your invocation timed out while waiting'
     )
     assert invoke.recorded[0][:3] == ("e", "V", 0)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("ray", '{"error": '), ("torchserve", "no answer from the con")])
+def test_fails_when_the_container_is_gone(invoke: Any, silent: str, kind: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        port = closing.getsockname()[1]
+    status, _, answer = invoke.call(f"http://127.0.0.1:{port}/", kind)
+    assert status == "424 Failed Dependency"
+    assert answer["OriginalStatusCode"] == 500
+    assert answer["OriginalMessage"].startswith(words)
