@@ -5,8 +5,8 @@
 Two replicas, as models are set up, behind the container's adapter, and clients that send a mixture: good
 requests, whose answers are known; bad ones of each kind; slow, late and huge ones; some that are cut off,
 some that raise, some that exit, and now and then one that ends a process or never comes back. It fails when
-an answer is wrong, a status is none of those that its request may get, a client waits longer than the limit, a
-health check fails, or memory grows. Results go to benchmarks/results/ray_load.json.
+an answer is wrong, a status is none of those that its request may get, a client waits longer than the limit,
+a health check fails, or memory grows. Results go to benchmarks/results/ray_load.json.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Read large tables of long numbers with a parser of JSON: a line of CSV is a list of numbers but for brackets."""
+"""Read large tables of long numbers with a parser of JSON: a line of CSV lacks but the brackets of a list."""
 
 from __future__ import annotations
 

@@ -180,9 +180,11 @@ def _log_to_stderr() -> None:
 
 
 def _use_cores(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
+    if threads is None:
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is imported
+    torch = sys.modules.get("torch")
+    if torch is not None:
         torch.set_num_threads(threads)
 
 

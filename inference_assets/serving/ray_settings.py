@@ -70,7 +70,8 @@ class Settings(NamedTuple):
         """
         if os.environ.get("OMP_NUM_THREADS"):
             return None
-        return max(1, len(os.sched_getaffinity(0)) // self.replicas)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, cores // self.replicas)
 
     @classmethod
     def from_environment(cls) -> Settings:

@@ -98,6 +98,12 @@ def test_haproxy_itself_takes_what_comes_out(guard: Any, configuration: str, tmp
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_connections_outlast_those_of_the_containers_adapter(configuration: str) -> None:
+    [line] = [line for line in configuration.splitlines() if "timeout http-keep-alive" in line]
+    # httpx, which the adapter asks with, drops what was idle for 5 seconds.
+    assert float(line.split()[-1].removesuffix("s")) > 5
+
+
 @pytest.mark.parametrize("token", ["a b", "a\nb", "}", "%[src]", "a#b"])
 def test_fails_when_a_token_could_mean_something_to_haproxy(
     guard: Any, configuration: str, token: str
