@@ -12,6 +12,7 @@ lost its GPU, and Ray Serve starts another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -92,15 +93,22 @@ class PyTorchModel:
         """Answer a request."""
         if http_request.method != "POST":
             return HttpResponse("POST a request", 405, {"allow": "POST"}, media_type="text/plain")
-        if self._workers.fault:
-            return _refused(503, "this replica is being replaced")
-        if self._ongoing >= SETTINGS.max_ongoing_requests:
-            return _refused(503, f"busy: {self._ongoing} requests are being answered or wait")
+        reason = self._why_not_now()
+        if reason is not None:
+            await _skip_body(http_request)
+            return _refused(503, reason)
         self._ongoing += 1
         try:
             return await self._answered(http_request)
         finally:
             self._ongoing -= 1
+
+    def _why_not_now(self) -> str | None:
+        if self._workers.fault:
+            return "this replica is being replaced"
+        if self._ongoing >= SETTINGS.max_ongoing_requests:
+            return f"busy: {self._ongoing} requests are being answered or wait"
+        return None
 
     async def _answered(self, http_request: HttpRequest) -> HttpResponse:
         headers = dict(http_request.headers)
@@ -162,6 +170,13 @@ async def _body(http_request: HttpRequest) -> bytearray:
     if got > SETTINGS.max_body_bytes:
         raise BodyTooLargeError(f"the body must have at most {SETTINGS.max_body_bytes} bytes, got {got}")
     return body
+
+
+async def _skip_body(http_request: HttpRequest) -> None:
+    """Read a body and keep none of it, see `_body`."""
+    with contextlib.suppress(ClientDisconnect):
+        async for _ in http_request.stream():
+            pass
 
 
 def _refused(status: int, reason: str) -> HttpResponse:

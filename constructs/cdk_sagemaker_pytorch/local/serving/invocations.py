@@ -90,7 +90,7 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
     except TimeoutError:
         status, headers, answer = 0, {}, _TIMED_OUT.format(served.variant["VariantName"]).encode()
     except (OSError, http.client.HTTPException) as error:
-        status, headers, answer = 500, {}, _gone(error, is_ray=is_ray)
+        status, headers, answer = _gone(error, is_ray=is_ray)
     record_invocation(name, served.variant["VariantName"], status, time.monotonic() - began)
     if status == 0 or status >= 400:
         text = answer.decode("utf-8", "replace")
@@ -118,11 +118,13 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
     return [answer]
 
 
-def _gone(error: Exception, *, is_ray: bool) -> bytes:
-    """Say that the model server is gone: in the words of what stands in front of Ray Serve, or our own."""
-    if is_ray:
-        return json.dumps({"error": str(error)}).encode()
-    return f"no answer from the container: {error}".encode()
+def _gone(error: Exception, *, is_ray: bool) -> tuple[int, dict[str, str], bytes]:
+    """Say that the model server is gone, before Ray Serve as the container's adapter says it."""
+    if not is_ray:
+        return 500, {}, f"no answer from the container: {error}".encode()
+    if isinstance(error, ConnectionRefusedError):
+        return 503, {}, b'{"error": "Service unavailable"}'
+    return 500, {}, json.dumps({"error": str(error)}).encode()
 
 
 def _forward(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:

@@ -100,11 +100,30 @@ def test_fails_when_the_container_does_not_answer_in_time(
     assert invoke.recorded[0][:3] == ("e", "V", 0)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("ray", '{"error": '), ("torchserve", "no answer from the con")])
-def test_fails_when_the_container_is_gone(invoke: Any, silent: str, kind: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [("ray", 503, '{"error": "Service unavailable"}'), ("torchserve", 500, "no answer from the container")],
+)
+def test_fails_when_the_container_is_gone(invoke: Any, kind: str, code: int, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closing:
         port = closing.getsockname()[1]
     status, _, answer = invoke.call(f"http://127.0.0.1:{port}/", kind)
     assert status == "424 Failed Dependency"
-    assert answer["OriginalStatusCode"] == 500
+    assert answer["OriginalStatusCode"] == code
     assert answer["OriginalMessage"].startswith(words)
+
+
+def test_fails_when_a_replica_of_ray_serve_ends_while_it_answers(invoke: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            connection, _ = listening.accept()
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "ray")
+        thread.join()
+    assert answer["OriginalStatusCode"] == 500
+    assert set(json.loads(answer["OriginalMessage"])) == {"error"}
