@@ -28,7 +28,7 @@ from .check_model import check_model
 from .device_fault import device_fault
 from .handler_chain import HandlerChain, Request, Response, request_id
 from .ray_health import Heartbeat
-from .ray_settings import Settings
+from .ray_settings import MAX_ONGOING_REQUESTS, Settings
 from .workers import GRACE_SECONDS, Workers
 
 SETTINGS = Settings.from_environment()
@@ -48,7 +48,7 @@ class BodyTooLargeError(Exception):
     # The replica counts its requests itself, all alike whatever brings them, and refuses what is too much.
     max_ongoing_requests=max(128, 2 * SETTINGS.max_ongoing_requests),
     # What waits in a proxy while there is no replica has its bound here.
-    max_queued_requests=SETTINGS.max_ongoing_requests * SETTINGS.replicas,
+    max_queued_requests=max(MAX_ONGOING_REQUESTS, SETTINGS.max_ongoing_requests * SETTINGS.replicas),
     # Ray Serve learns at the next check that a replica is gone, and replaces one that fails three checks.
     health_check_period_s=1,
     # A replica whose threads hold the interpreter's lock answers late: it is given the time of a request, and

@@ -44,7 +44,8 @@ from .check_model import checks_model
 logger = logging.getLogger(__name__)
 
 _PREFIX = "CDK_SAGEMAKER_PYTORCH_"
-_MAX_ONGOING_REQUESTS = 64
+#: Of all replicas, where nothing else is said.
+MAX_ONGOING_REQUESTS = 64
 _MAX_BODY_BYTES = 25 * 1024 * 1024
 
 
@@ -97,7 +98,7 @@ class Settings(NamedTuple):
             max_ongoing_requests=int(
                 _number(
                     _PREFIX + "MAX_ONGOING_REQUESTS",
-                    max(_MAX_ONGOING_REQUESTS // replicas, 2 * max_batch_size),
+                    max(MAX_ONGOING_REQUESTS // replicas, 2 * max_batch_size),
                     max_batch_size,
                 )
             ),
