@@ -62,7 +62,7 @@ WATCHED = """
 import asyncio, ctypes, os, sys, threading
 sys.path.insert(0, sys.argv[1])
 from serving import workers
-workers.GRACE_SECONDS, workers._WATCH_SECONDS = 0.3, 0.05
+workers.GRACE_SECONDS, workers._WATCH_SECONDS = 2, 0.05
 pool = workers.Workers(int(sys.argv[3]), 0)
 
 def endless():
@@ -94,7 +94,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("calls", "threads", "wait", "code", "printed", "logged"),
     [
-        ("endless", 1, 60, 7, "replaced\n", "no thread came back after 0.3 s: this process is replaced"),
+        ("endless", 1, 60, 7, "replaced\n", "no thread came back after 2 s: this process is replaced"),
         ("endless,endless", 2, 60, 7, "replaced\n", "in endless"),
         ("endless", 2, 1, 0, "waited\n", ""),
         ("condemn,endless", 2, 60, 7, "replaced\n", "the GPU is lost: this process is replaced"),

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from token_check import TOKEN_HEADER, TOKEN_VARIABLE
+from token_check import TOKEN_HEADER, TOKEN_VARIABLE  # type: ignore[import-not-found]
 
 #: Sections that listen on every interface: figures for Prometheus, and a page about them.
 _OPEN_SECTIONS = ("frontend prometheus", "listen stats")

