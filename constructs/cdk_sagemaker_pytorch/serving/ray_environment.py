@@ -38,8 +38,12 @@ def ray_environment(tag: str | None) -> dict[str, str]:
     tag : str or None
         Tag of the image. One that is none of AWS's Ray Serve containers, or None, may lack HAProxy.
     """
-    health = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{SERVING_PACKAGE}.ray_health:middlewares"}
-    return health | (_HAPROXY if tag is not None and _has_haproxy(tag) else {})
+    own = {
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{SERVING_PACKAGE}.ray_health:middlewares",
+        # Ray Serve gives up a proxy that is not there after thrice 5 seconds: too soon on a busy machine.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+    }
+    return own | (_HAPROXY if tag is not None and _has_haproxy(tag) else {})
 
 
 def _has_haproxy(tag: str) -> bool:

@@ -32,7 +32,10 @@ def test_haproxy_is_switched_on_where_the_image_has_it(tag: str | None, has_hapr
 
     assert (found.get(HAPROXY) == "1") is has_haproxy
     # What else is set is for HAProxy, or harmless without it.
-    assert has_haproxy or set(found) == {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"}
+    assert has_haproxy or set(found) == {
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S",
+    }
 
 
 def variables(stack: Stack, **options: Any) -> dict[str, str]:

@@ -123,6 +123,7 @@ def _start_ray(work_dir: Path, ports: list[int]) -> None:
         PYTHONPATH=os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(modules)])),
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=f"{_CHECK_MODULE}:ray_serve_middlewares",
         RAY_SERVE_ENABLE_DIRECT_INGRESS="0",  # HAProxy switches it on
+        RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="30",  # 5 are too few on a busy machine
         **_haproxy_environment(work_dir, modules, fallback_port),
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
