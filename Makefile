@@ -10,7 +10,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test explore simulate exhaustive check format conformance coverage diagram bench clean
+.PHONY: help setup demo test explore simulate exhaustive check format conformance coverage diagram bench load clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -66,6 +66,9 @@ diagram: setup ## Draw the demo app's state machine, for docs/architecture.md
 
 bench: setup ## Measure against the references
 	$(BIN)/python -m benchmarks
+
+load: setup ## Ask Ray Serve for minutes what an hour of bad days brings
+	PYTHONPATH=constructs $(BIN)/python benchmarks/load_ray_serving.py
 
 clean: ## Remove what the targets made
 	rm -rf .venv .cache .local-aws cdk.out dist build

@@ -24,6 +24,7 @@ from .errors import (
     PredictionEncodingError,
     UnsupportedContentTypeError,
 )
+from .json_tables import read_long_numbers
 from .nested_lists import place, read_lists, read_long_lists
 
 orjson: Any
@@ -239,7 +240,10 @@ _QUOTED = re.compile(r'(^|,)[ \t]*"([^",\r\n]*)"[ \t]*(?=,|\r?$)', re.MULTILINE)
 
 def _decode_csv(body: Body, limits: Limits) -> Array:
     if len(body) >= LEAST_BYTES:
-        table = read_table(body.encode("utf-8", "replace") if isinstance(body, str) else body)
+        data = body.encode("utf-8", "replace") if isinstance(body, str) else body
+        table = None if orjson is None else read_long_numbers(data, orjson.loads)
+        if table is None:
+            table = read_table(data)
         if table is not None:
             return table
     try:

@@ -4,7 +4,7 @@ A number such as ``-12.375`` is looked at as the sixteen bytes that begin at its
 64-bit integers: taking out the point, aligning and summing up the digits are a few operations on them. What
 comes out is m / 10**f, with integers m below 2**53 and f below 16. Both sides of the division are exact as
 float64, and so the quotient is the float64 that is closest to the decimal number. Longer numbers and those
-with an exponent are left to Python, one by one.
+with an exponent are for `long_decimals`, or where they are few for Python, one by one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 from typing import Any
 
 import numpy as np
+
+from .long_decimals import CAN_READ, WINDOW, Numbers
 
 Array = Any  # np.ndarray, whose type parameters differ between numpy 1 and 2
 
@@ -28,11 +30,15 @@ _NUMBER = re.compile(NUMBER_PATTERN.encode("ascii"), re.ASCII | re.IGNORECASE)
 _BLOCK_BYTES = 1 << 18
 # Where more numbers than one in so many are left to Python, numpy.loadtxt is faster.
 _ONE_LEFT_OVER_IN = 16
+_FEW = 8
 _MAX_CHARACTERS = 16
 _MAX_DIGITS = np.uint64(15)
 
-_MINUS, _POINT, _SLASH, _NINE, _COMMA, _NEWLINE = b"-./9,\n"
-_LEFT, _RIGHT = b"\n", b"\n" * 24  # what a number at the edge may be looked at with
+_MINUS, _POINT, _SLASH, _ZERO, _NINE, _COMMA, _NEWLINE = b"-./09,\n"
+_DIGIT = re.compile(rb"[0-9]")
+# Numbers that take more than so many characters each, with what is between them, are looked at as long ones.
+_LONG_CHARACTERS = 14
+_LEFT, _RIGHT = b"\n" * WINDOW, b"\n" * 24  # what a number at the edge may be looked at with
 
 
 def _each_byte(value: int) -> np.uint64:
@@ -69,7 +75,7 @@ def read_table(text: bytes | bytearray) -> Array | None:
     -------
     numpy.ndarray or None
         float64 of shape (lines, fields), each the closest to its decimal number. None where the text is no
-        such table, and for some tables that numpy.loadtxt reads as fast: of long numbers, for example.
+        such table, and for some tables that numpy.loadtxt reads as fast: of numbers too large, for example.
     """
     if sys.byteorder != "little":
         return None
@@ -119,6 +125,34 @@ def _read_block(text: bytes, start: int, stop: int, values: Array, newlines: Arr
     begins[0] = start
     np.add(ends[:-1], 1, out=begins[1:])
 
+    if (stop - start) < _LONG_CHARACTERS * count and _read_short(text, start, block, begins, ends, values):
+        return count
+    return count if CAN_READ and _read_long(text, start, stop, begins, ends, values) else 0
+
+
+def _read_long(text: bytes, start: int, stop: int, begins: Array, ends: Array, values: Array) -> bool:
+    """Read the numbers of a block that are long or have exponents, see `long_decimals`."""
+    numbers = Numbers(text, start, stop, begins, ends)
+    numbers.read(values)
+    characters = np.frombuffer(text, np.uint8)[start:stop]
+    marks = len(characters) - len(ends) - int(np.count_nonzero(characters - np.uint8(_ZERO) < 10))
+    indices = np.flatnonzero(numbers.left_over)
+    if len(indices) > max(_FEW, len(ends) // _ONE_LEFT_OVER_IN):
+        return False
+    for index in indices.tolist():
+        number = text[begins[index] : ends[index]]
+        if not _NUMBER.fullmatch(number):
+            return False
+        values[index] = float(number)
+        marks -= len(number) - len(_DIGIT.findall(number))
+    # The others have no characters but digits and those that were taken into account.
+    return marks == int(numbers.marks[~numbers.left_over].sum())
+
+
+def _read_short(text: bytes, start: int, block: Array, begins: Array, ends: Array, values: Array) -> bool:
+    """Read the numbers of a block that are short, and have no exponents but for a few."""
+    count, stop = len(ends), start + len(block)
+    characters = np.frombuffer(text, np.uint8)
     points = int(np.count_nonzero(block == _POINT))
     minuses = int(np.count_nonzero(block == _MINUS)) if text.find(b"-", start, stop) >= 0 else 0
     minus = characters[begins] == _MINUS if minuses else np.zeros(count, np.bool_)
@@ -131,20 +165,18 @@ def _read_block(text: bytes, start: int, stop: int, values: Array, newlines: Arr
     strange |= block == _SLASH
     left_over[np.searchsorted(ends, np.flatnonzero(strange) + start)] = True
     indices = np.flatnonzero(left_over)
-    if len(indices) * _ONE_LEFT_OVER_IN > count:
-        return 0
+    if len(indices) > max(_FEW, count // _ONE_LEFT_OVER_IN):
+        return False
     for index in indices.tolist():
         number = text[begins[index] : ends[index]]
         if not _NUMBER.fullmatch(number):
-            return 0
+            return False
         values[index] = float(number)
         points -= number.count(b".")
         minuses -= number.count(b"-")
     # The others have at most the one point and the one sign that were taken into account.
     kept = ~left_over
-    if points != np.count_nonzero(has_point & kept) or minuses != np.count_nonzero(minus & kept):
-        return 0
-    return count
+    return bool(points == np.count_nonzero(has_point & kept) and minuses == np.count_nonzero(minus & kept))
 
 
 def _positive_numbers(text: bytes, begins: Array, ends: Array, values: Array) -> tuple[Array, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from .answers import body_of
+from .batching import batch_dimension, predict_together, that_fit
 from .codecs import CODECS, SUPPORTED
 from .content_types import preferred
 from .context import Context, said_beside
@@ -88,6 +88,7 @@ class HandlerChain:
         self._handlers = handlers
         self._model_dir = model_dir
         self._default_accept = os.environ.get(DEFAULT_ACCEPT_VARIABLE) or None
+        self._batch_dimension = batch_dimension()
         context = context or Context(model_dir)
         if "pre_model_fn" in handlers:
             with exits_are_failures("pre_model_fn"):
@@ -152,10 +153,9 @@ class HandlerChain:
     def invoke_batch(self, requests: Sequence[Request]) -> list[Response]:
         """Answer several requests, with one call of predict_fn for inputs that can be stacked.
 
-        Tensors that have at least two dimensions and agree in dtype and in all dimensions but the first are
-        concatenated; the prediction is split again if it is a tensor of as many rows. All others are
-        predicted one by one, and so is everything by a script's predict_fn that takes `context`, for that is
-        one caller's.
+        Where `batching` is told the dimension, tensors that fit are concatenated along it, and the prediction
+        is split again if it is a tensor of the same size there. All others are predicted one by one, and so
+        is everything by a script's predict_fn that takes `context`, for that is one caller's.
         """
         calls = [_Call(request, self._model_dir, self._default_accept) for request in requests]
         if "transform_fn" in self._handlers:
@@ -165,7 +165,7 @@ class HandlerChain:
             self._each(calls, "input_fn", lambda call: call.body(own=input_fn.own))
             predict_fn = self._handlers["predict_fn"]
             alone = predict_fn.own and predict_fn.takes_context
-            for group in [[call] for call in calls] if alone else _stackable(calls):
+            for group in self._groups(calls, None if alone else self._batch_dimension):
                 if len(group) == 1 or not self._predict_together(group):
                     self._each(group, "predict_fn", lambda call: (call.value, self.model))
             self._each(
@@ -185,26 +185,31 @@ class HandlerChain:
                     call.value = handler(*arguments(call), context=context)
                 except BaseException as error:
                     # Of sys.exit() too: raised on, it would end the thread or the server, not the request.
-                    call.failure = _failure(name, error, call.value if name == "predict_fn" else None)
+                    given = call.value if name == "predict_fn" else None
+                    call.failure = _failure(name, error, call.request, given)
+
+    @staticmethod
+    def _groups(calls: Sequence[_Call], dimension: int | None) -> list[list[_Call]]:
+        if dimension is None or len(calls) == 1:
+            return [[call] for call in calls]
+        return that_fit(calls, dimension, lambda call: (call.value, call.request.content_type))
 
     def _predict_together(self, calls: Sequence[_Call]) -> bool:
-        torch = sys.modules["torch"]
+        predict_fn = self._handlers["predict_fn"]
+
+        def predict(values: Any) -> Any:
+            context = calls[0].context if predict_fn.takes_context else None
+            return predict_fn(values, self.model, context=context)
+
         try:
-            rows = [len(call.value) for call in calls]
-            prediction = self._handlers["predict_fn"](
-                torch.cat([call.value for call in calls]), self.model, context=calls[0].context
-            )
-            if not isinstance(prediction, torch.Tensor) or prediction.shape[:1] != (sum(rows),):
-                return False
-            # Views would let an output_fn change, or write with torch.save, what its neighbours get.
-            parts = [part.clone() for part in prediction.split(rows)]
+            parts = predict_together(predict, [call.value for call in calls], self._batch_dimension or 0)
         except BaseException:
             # One bad input must not fail its neighbours: each is predicted alone, and says what is wrong.
             logger.info("predict_fn failed on %d requests together, trying each alone", len(calls))
             return False
-        for call, part in zip(calls, parts):
+        for call, part in zip(calls, parts or ()):
             call.value = part
-        return True
+        return parts is not None
 
 
 class _Call:
@@ -254,7 +259,7 @@ class _Call:
         try:
             return self._written()
         except BaseException as error:
-            return _failure("output_fn", error)
+            return _failure("output_fn", error, self.request)
 
     def _written(self) -> Response:
         answer, content_type = self.value, None
@@ -273,31 +278,23 @@ class _Call:
         return Response(status, b"" if status in _WITHOUT_BODY else body, content_type, headers)
 
 
-def _stackable(calls: Iterable[_Call]) -> list[list[_Call]]:
-    """Group the calls whose values can be concatenated."""
-    groups: dict[Any, list[_Call]] = {}
-    torch = sys.modules.get("torch")
-    for call in calls:
-        key: Any = id(call)
-        # Nested tensors have no shape, and a subclass may do as it likes: such are predicted alone.
-        with contextlib.suppress(Exception):
-            value = call.value
-            if torch is not None and isinstance(value, torch.Tensor) and value.ndim >= 2:
-                key = (value.dtype, value.device, value.shape[1:])
-        groups.setdefault(key, []).append(call)
-    return list(groups.values())
+def request_id(request: Request) -> str:
+    """Return the name of a request in the log: its caller's, as SageMaker has it, or the server's own."""
+    headers = request.headers or {}
+    names = ("x-amzn-sagemaker-inference-id", "x-request-id", "x-amzn-requestid")
+    return next((headers[name] for name in names if headers.get(name)), "without an id")
 
 
-def _failure(name: str, error: BaseException, given: Any = None) -> Response:
+def _failure(name: str, error: BaseException, request: Request, given: Any = None) -> Response:
     """Turn what a function raised into an answer; the log gets the traceback if the caller cannot mend it."""
     status, message = _blame(error)
     if isinstance(status, int) and 400 <= status <= 499:
-        logger.info("%s refused a request with %d: %r", name, status, message)
+        logger.info("request %s: %s refused it with %d: %r", request_id(request), name, status, message)
     else:
         status = 500
         if not isinstance(error, PredictionEncodingError):
             message = f"{name} raised {type(error).__name__}: {message}{_shape(given)}"
-        logger.error("%s failed", name, exc_info=error)
+        logger.error("request %s: %s failed", request_id(request), name, exc_info=error)
     return Response(int(status), message.encode("utf-8", "replace"), "text/plain; charset=utf-8")
 
 
@@ -321,7 +318,7 @@ def _shape(given: Any) -> str:
         if torch is None or not isinstance(given, torch.Tensor):
             return ""
         return f" (for an input of shape {tuple(given.shape)} and dtype {given.dtype})"
-    except Exception:  # see _stackable
+    except Exception:  # nested tensors, see batching
         return ""
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
+import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
@@ -30,13 +32,21 @@ class Workers:
         How many calls run at once.
     limit
         Seconds that a call may take. One that takes longer by more than `GRACE_SECONDS` is stuck.
+
+    Attributes
+    ----------
+    fault
+        Why no call can succeed any more, see `condemn`, or None.
     """
 
     def __init__(self, threads: int, limit: float) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads)
         self._longest = limit + GRACE_SECONDS
-        self._started: dict[object, float] = {}
+        # The thread of each call, and when it began.
+        self._started: dict[object, tuple[int, float]] = {}
+        self._condemned: float | None = None
+        self.fault: str | None = None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in the next free thread and return what it returns."""
@@ -44,7 +54,7 @@ class Workers:
 
     def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         call = object()
-        self._started[call] = time.monotonic()
+        self._started[call] = (threading.get_ident(), time.monotonic())
         try:
             return function(*arguments)
         finally:
@@ -54,10 +64,27 @@ class Workers:
     def stuck(self) -> int:
         """How many threads are stuck."""
         now = time.monotonic()
-        return sum(now - started > self._longest for started in list(self._started.values()))
+        return sum(now - started > self._longest for _, started in list(self._started.values()))
+
+    def condemn(self, fault: str) -> None:
+        """Have this process replaced once its calls are over, for none can succeed any more.
+
+        Parameters
+        ----------
+        fault
+            Why, for `fault` and the log.
+        """
+        if self.fault is None:
+            self.fault, self._condemned = fault, time.monotonic()
+
+    def where(self) -> str:
+        """Say where each call is, as a traceback of its thread."""
+        frames = sys._current_frames()
+        running = [frames[thread] for thread, _ in list(self._started.values()) if thread in frames]
+        return "\n".join("".join(traceback.format_stack(frame)) for frame in running)
 
     def watch(self, replace: Callable[[], object]) -> None:
-        """From now on replace this process once all threads are stuck.
+        """From now on replace this process once all threads are stuck, or it is condemned.
 
         Parameters
         ----------
@@ -72,7 +99,15 @@ class Workers:
             # This alarm needs no Python to go off, and is set anew each time round.
             faulthandler.dump_traceback_later(self._longest, exit=True)
             time.sleep(_WATCH_SECONDS)
+            if self._condemned is not None and self._is_over(self._condemned):
+                logger.error("%s: this process is replaced", self.fault)
+                replace()
             if self.stuck == self._threads:
                 logger.error("no thread came back after %g s: this process is replaced", self._longest)
                 faulthandler.dump_traceback()
                 replace()
+
+    def _is_over(self, condemned: float) -> bool:
+        """Whether the calls of a process that is condemned are over, and their answers on the way."""
+        waited = time.monotonic() - condemned
+        return waited > GRACE_SECONDS or (waited > _WATCH_SECONDS and not self._started)

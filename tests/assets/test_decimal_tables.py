@@ -1,10 +1,11 @@
 import struct
+import types
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving import codecs, decimal_tables
+from serving import codecs, decimal_tables, long_decimals
 from serving.codecs import CSV, Limits, decode
 from serving.decimal_tables import read_table
 from serving.errors import MalformedBodyError
@@ -14,6 +15,10 @@ FIELDS = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
     st.floats(width=32, allow_nan=False, allow_infinity=False).map(lambda value: str(np.float32(value))),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(-1e9, 1e9).map(repr),
+    st.floats(1e-7, 1e9).map("{:.18e}".format),
+    st.floats(-1e-3, 1e3).map("{:.16E}".format),
+    st.integers(-(2**64), 2**64).map(str),
     st.decimals(-100, 100, places=5).map(str),
     st.from_regex(r"[+-]?([0-9]{1,9}(\.[0-9]{0,17})?|\.[0-9]{1,17})", fullmatch=True),
 )
@@ -72,6 +77,65 @@ def test_float32_numbers_are_read():
     rows = values.astype(str).tolist()
 
     assert same(read_table(table_of(rows)), exact(rows))
+
+
+FULL_PRECISION = np.random.RandomState(1).random_sample(5_000) * 10.0 ** np.random.RandomState(2).randint(
+    -6, 8, 5_000
+)
+
+
+@pytest.mark.skipif(not long_decimals.CAN_READ, reason="of a processor with other floating-point numbers")
+@pytest.mark.parametrize("form", [repr, "{:.18e}".format, "{:.17g}".format, "{:+.15E}".format])
+def test_numbers_of_full_precision_are_read(form, monkeypatch):
+    # None is longer than a block.
+    monkeypatch.setattr(decimal_tables, "_BLOCK_BYTES", max(decimal_tables._BLOCK_BYTES, 64))
+    values = (FULL_PRECISION * np.resize([1, -1, 1], len(FULL_PRECISION)))[:2_000]
+    rows = [[form(value) for value in row] for row in values.reshape(-1, 10).tolist()]
+
+    assert same(read_table(table_of(rows)), exact(rows))
+
+
+@pytest.mark.skipif(not long_decimals.CAN_READ, reason="of a processor with other floating-point numbers")
+def test_numbers_between_two_are_read():
+    """Right between two float64, a little above and a little below, as far as 19 digits tell."""
+    between = [(2**53 + 2 * n + 1) * 2**k for n in range(30) for k in (0, 1, 5)]
+    rows = [[str(value + delta) for delta in (-1, 0, 1)] for value in between]
+    rows += [["0.5000000000000000", "1.000000000000000111", "1.000000000000000110"]] * 10
+    # Few enough for the others of their block.
+    rows = [row + ["0.12345678901234567"] * 40 for row in rows]
+
+    assert same(read_table(table_of(rows)), exact(rows))
+
+
+def test_with_orjson_long_numbers_are_the_same(monkeypatch):
+    orjson = pytest.importorskip("orjson")
+    asked = []
+    double = types.SimpleNamespace(loads=lambda text: asked.append(text) or orjson.loads(text))
+    monkeypatch.setattr(codecs, "orjson", double)
+    rows = [list(map(repr, row)) for row in FULL_PRECISION.reshape(-1, 100).tolist()]
+
+    assert same(decode(table_of(rows), CSV), exact(rows))
+    assert len(asked) >= len(rows)
+
+
+@pytest.mark.parametrize(
+    "odd", ["-0", "-0.0", "true", "null", '"1"', "[1.0]", "1e400", "+1.5", "01.5", ".5", "nan"]
+)
+def test_with_orjson_nothing_passes_that_is_no_csv(monkeypatch, odd):
+    orjson = pytest.importorskip("orjson")
+    rows = [list(map(repr, row)) for row in FULL_PRECISION.reshape(-1, 100).tolist()]
+    rows[7][3] = odd
+
+    def outcome():
+        try:
+            return decode(table_of(rows), CSV).tobytes()
+        except MalformedBodyError as error:
+            return str(error)
+
+    monkeypatch.setattr(codecs, "orjson", orjson)
+    with_orjson = outcome()
+    monkeypatch.setattr(codecs, "orjson", None)
+    assert with_orjson == outcome()
 
 
 def test_some_numbers_may_be_of_any_form():

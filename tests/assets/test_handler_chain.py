@@ -25,6 +25,11 @@ def _clean_container(monkeypatch, forget_scripts):
 
 
 @pytest.fixture
+def batches(monkeypatch):
+    monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_BATCH_DIMENSION", "0")
+
+
+@pytest.fixture
 def chain_of(tmp_path):
     """Return a function that loads the chain of a script, beside a TorchScript model of three inputs."""
     torch.manual_seed(0)
@@ -329,14 +334,17 @@ def test_a_model_that_looks_beyond_a_list_is_a_server_error(chain_of):
 
 def test_server_errors_are_logged_with_their_traceback_and_mistakes_of_callers_without(chain_of, caplog):
     caplog.set_level("INFO", "serving.handler_chain")
-    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(b"[[1,2,3]]", "application/json")
-    chain_of().invoke(b"[[1,2", "application/json")
+    chain_of("def predict_fn(data, model): raise KeyError('x')").invoke(
+        b"[[1,2,3]]", "application/json", headers={"x-request-id": "17"}
+    )
+    chain_of().invoke(b"[[1,2", "application/json", headers={"x-amzn-sagemaker-inference-id": "my own"})
 
     [failed, refused] = caplog.records
-    assert (failed.levelname, failed.getMessage()) == ("ERROR", "predict_fn failed")
+    assert (failed.levelname, failed.getMessage()) == ("ERROR", "request 17: predict_fn failed")
     assert failed.exc_info[0] is KeyError
     assert refused.levelname == "INFO"
-    assert refused.getMessage().startswith("input_fn refused a request with 400: 'the body is not JSON")
+    said = "request my own: input_fn refused it with 400: 'the body is not JSON"
+    assert refused.getMessage().startswith(said)
     assert refused.exc_info is None
 
 
@@ -390,6 +398,21 @@ COUNTING = """
 """
 
 
+def test_nothing_is_predicted_together_unless_asked_for(chain_of):
+    chain_of(COUNTING).invoke_batch([Request(b"[[1,2,3]]", "application/json")] * 3)
+
+    assert sys.modules["inference"].calls == [(1, 3)] * 3
+
+
+@pytest.mark.parametrize("value", ["-1", "first", "0.5"])
+def test_fails_when_the_batch_dimension_is_none(chain_of, monkeypatch, value):
+    monkeypatch.setenv("CDK_SAGEMAKER_PYTORCH_BATCH_DIMENSION", value)
+
+    with pytest.raises(ValueError, match=f"BATCH_DIMENSION must be a dimension such as 0, got '{value}'"):
+        chain_of()
+
+
+@pytest.mark.usefixtures("batches")
 def test_a_batch_is_predicted_in_one_call_and_answered_one_by_one(chain_of):
     chain = chain_of(COUNTING)
     requests = [
@@ -402,7 +425,8 @@ def test_a_batch_is_predicted_in_one_call_and_answered_one_by_one(chain_of):
 
     responses = chain.invoke_batch(requests)
 
-    assert sys.modules["inference"].calls == [(4, 3), (1, 2)]
+    # Neither shapes nor content types meet.
+    assert sys.modules["inference"].calls == [(2, 3), (2, 3), (1, 2)]
     assert [response.status for response in responses] == [200, 200, 400, 500, 406]
     alone = [chain.invoke(*request[:3]) for request in requests]
     assert [r.content_type for r in responses] == [r.content_type for r in alone]
@@ -445,6 +469,7 @@ OWN_ANSWERS = {
 }
 
 
+@pytest.mark.usefixtures("batches")
 @pytest.mark.parametrize("script", OWN_ANSWERS.values(), ids=OWN_ANSWERS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
@@ -473,6 +498,7 @@ def test_a_batch_gives_each_caller_what_it_gets_alone(chain_of, script, secrets,
             np.testing.assert_allclose(json.loads(one.body), json.loads(other.body), rtol=1e-5)
 
 
+@pytest.mark.usefixtures("batches")
 def test_an_output_fn_changes_no_rows_but_its_own_even_where_rows_share_memory(chain_of):
     chain = chain_of("""
         import torch
@@ -489,6 +515,7 @@ def test_an_output_fn_changes_no_rows_but_its_own_even_where_rows_share_memory(c
     assert [response.body for response in responses] == [b"[[2.0]]", b"[[4.0]]", b"[[8.0]]"]
 
 
+@pytest.mark.usefixtures("batches")
 def test_a_script_without_context_is_asked_once_for_a_batch_and_with_context_once_for_each(chain_of):
     requests = [Request(b"[[1,2,3]]", "application/json")] * 3
     chain_of(COUNTING).invoke_batch(requests)
@@ -498,6 +525,7 @@ def test_a_script_without_context_is_asked_once_for_a_batch_and_with_context_onc
     assert sys.modules["inference"].calls == [(1, 3)] * 3
 
 
+@pytest.mark.usefixtures("batches")
 def test_one_bad_input_of_a_batch_fails_alone(chain_of):
     chain = chain_of(COUNTING)
 
@@ -507,6 +535,7 @@ def test_one_bad_input_of_a_batch_fails_alone(chain_of):
     assert sys.modules["inference"].calls == [(3, 3), (1, 3), (1, 3), (1, 3)]
 
 
+@pytest.mark.usefixtures("batches")
 @pytest.mark.parametrize("result", ["model(data).sum()", "model(data)[:1]", "model(data).tolist()"])
 def test_a_prediction_that_cannot_be_split_is_made_one_by_one(chain_of, result):
     chain = chain_of(f"def predict_fn(data, model): return {result}")
@@ -518,6 +547,7 @@ def test_a_prediction_that_cannot_be_split_is_made_one_by_one(chain_of, result):
     assert [response.status for response in together] == [200, 200]
 
 
+@pytest.mark.usefixtures("batches")
 def test_inputs_without_a_batch_dimension_are_predicted_one_by_one(chain_of):
     chain = chain_of(COUNTING)
 

@@ -42,11 +42,27 @@ def test_a_call_is_stuck_until_it_comes_back(monkeypatch):
     asyncio.run(scenario())
 
 
+def test_where_a_call_is_can_be_told():
+    pool, released = Workers(1, 60), threading.Event()
+
+    async def scenario():
+        call = asyncio.ensure_future(pool.run(released.wait, LIMIT_SECONDS))
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while "wait" not in pool.where():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.001)
+        released.set()
+        await call
+        assert pool.where() == ""
+
+    asyncio.run(scenario())
+
+
 WATCHED = """
 import asyncio, ctypes, os, sys, threading
 sys.path.insert(0, sys.argv[1])
 from serving import workers
-workers.GRACE_SECONDS, workers._WATCH_SECONDS = 0.3, 0.05
+workers.GRACE_SECONDS, workers._WATCH_SECONDS = 2, 0.05
 pool = workers.Workers(int(sys.argv[3]), 0)
 
 def endless():
@@ -55,6 +71,10 @@ def endless():
 
 def holds_the_interpreter():
     ctypes.PyDLL(None).sleep(600)
+
+def condemn():
+    pool.condemn("the GPU is lost")
+    pool.condemn("another fault")
 
 def replace():
     print("replaced", flush=True)
@@ -74,9 +94,10 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("calls", "threads", "wait", "code", "printed", "logged"),
     [
-        ("endless", 1, 60, 7, "replaced\n", "no thread came back after 0.3 s: this process is replaced"),
+        ("endless", 1, 60, 7, "replaced\n", "no thread came back after 2 s: this process is replaced"),
         ("endless,endless", 2, 60, 7, "replaced\n", "in endless"),
         ("endless", 2, 1, 0, "waited\n", ""),
+        ("condemn,endless", 2, 60, 7, "replaced\n", "the GPU is lost: this process is replaced"),
         ("holds_the_interpreter", 1, 60, 1, "", "in holds_the_interpreter"),
     ],
 )

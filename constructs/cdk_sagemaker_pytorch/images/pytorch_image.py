@@ -22,6 +22,7 @@ from .container_image import (
     processor_of,
 )
 from .framework_version import FrameworkVersion, ModelServer
+from .image_table import image_table
 
 __all__ = ["PyTorchImage", "PyTorchImageConfig"]
 
@@ -58,6 +59,11 @@ class PyTorchImage(ABC):
     @property
     def py_version(self) -> str | None:
         """Python that was asked for, such as ``py312``; None for no one in particular."""
+        return None
+
+    @property
+    def ray_serve_tag(self) -> str | None:
+        """Tag that says which release of the Ray Serve container it is; None where that is unknown."""
         return None
 
     @staticmethod
@@ -215,6 +221,11 @@ class _AwsImage(PyTorchImage):
     def py_version(self) -> str | None:
         return self.asked_py_version
 
+    @property
+    def ray_serve_tag(self) -> str | None:
+        rows = [row for row in image_table().rows if row.repository == "ray" and row.family == self.scope]
+        return next((tag for row in rows for tag in row.tags.values()), None)
+
     def bind(
         self,
         scope: Construct,
@@ -261,6 +272,10 @@ class _RepositoryImage(PyTorchImage):
     repository: ecr.IRepository
     tag: str
     framework_version: FrameworkVersion | None
+
+    @property
+    def ray_serve_tag(self) -> str | None:
+        return self.tag
 
     def bind(
         self,

@@ -4,6 +4,7 @@ from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceCode
 
+from .ray_environment import ray_environment
 from .settings import ServingContainer
 
 __all__ = [
@@ -27,7 +28,7 @@ _BODY_LIMITS = {
     for server, prefix in (("torchserve", "TS"), ("mms", "MMS"))
 }
 
-OWN_VARIABLES = 10
+OWN_VARIABLES = 19
 """How many variables of the library's own a container gets at most."""
 
 
@@ -89,6 +90,7 @@ def serving_environment(
     submit_directory: str,
     region: str,
     container: ServingContainer | None = None,
+    image_tag: str | None = None,
 ) -> dict[str, str]:
     """Environment of a serving container.
 
@@ -108,6 +110,8 @@ def serving_environment(
         The region.
     container : ServingContainer, optional
         Settings of the model server. Defaults to those of `ServingContainer`.
+    image_tag : str, optional
+        Tag of the Ray Serve container, which says what it holds. Defaults to unknown.
     """
     server = framework_version.model_server
     environment = {
@@ -122,6 +126,7 @@ def serving_environment(
         environment["PYTHONPATH"] = f"{_MODEL_DIR}:{CODE_DIRECTORY}"
         if entry_point is None:
             del environment["SAGEMAKER_PROGRAM"]
+        environment |= ray_environment(image_tag)
     elif has_handlers:
         # The toolkit imports the module of this name, which runs the script.
         environment["SAGEMAKER_PROGRAM"] = f"{SERVING_PACKAGE}.torchserve_entry_point"

@@ -215,5 +215,6 @@ class InferenceContainer(Options):
             submit_directory=submit_directory,
             region=Stack.of(scope).region,
             container=self.container,
+            image_tag=(self.image or PyTorchImage.inference()).ray_serve_tag,
         )
         return own | dict(self.environment or {})

@@ -17,6 +17,10 @@ from cdk_sagemaker_pytorch.local import LocalAws
 pytestmark = pytest.mark.local
 
 RAY_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/ray:serve-ml-sagemaker-cpu-v1"
+# As models are set up: HAProxy in front of replicas that listen themselves.
+HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"} | {
+    "RAY_SERVE_HAPROXY_MAXCONN": "2000"
+}
 HANDLERS = """
 def model_fn(model_dir): return 0
 def input_fn(body, content_type): return body
@@ -146,6 +150,7 @@ def everything(
         for kind, image, code, variables in (
             ("asgi", inference_image, {"code/inference.py": HANDLERS}, {"SAGEMAKER_PROGRAM": "inference.py"}),
             ("ray", RAY_IMAGE, {"code/app.py": RAY_APP}, {"SM_RAYSERVE_APP": "app:app"}),
+            ("haproxy", RAY_IMAGE, {"code/app.py": RAY_APP}, {"SM_RAYSERVE_APP": "app:app"} | HAPROXY),
         ):
             container = {
                 "Image": image,
@@ -186,7 +191,7 @@ def everything(
         )
         event = json.dumps({"flag": str(flag), "running": str(running)})
         functions.invoke(FunctionName="f", InvocationType="Event", Payload=event)
-        for name in ("asgi", "ray"):
+        for name in ("asgi", "ray", "haproxy"):
             look = lambda name=name: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]  # noqa: E731
             assert wait_for(lambda look=look: look() != "Creating" and look()) == "InService"
         log = aws.logs_directory / "training" / "job" / "algo-1.log"
@@ -217,7 +222,7 @@ def ports(everything: LocalAws) -> list[Port]:
 
 
 def test_what_runs_answers_the_local_aws(everything: LocalAws) -> None:
-    for name in ("asgi", "ray"):
+    for name in ("asgi", "ray", "haproxy"):
         answer = everything.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=b"hello")
         assert answer["Body"].read() == b"hello"
 
@@ -232,7 +237,8 @@ def test_everything_but_the_store_of_torch_listens_on_loopback_alone(ports: list
     assert [port.ip for port in ports if is_torch(port) and "torch.distributed.run" in port.command] == ["::"]
     script = [port.ip for port in ports if is_torch(port) and "torch.distributed.run" not in port.command]
     assert set(script) <= {"127.0.0.1", "::ffff:127.0.0.1"}
-    for word in ("application", "asgi_host.py", "ray::ProxyActor", "gcs_server", "train.py"):
+    servers = ("asgi_host.py", "ray::ProxyActor", "haproxy.cfg", "ray::ServeReplica", "gcs_server")
+    for word in ("application", *servers, "train.py"):
         assert any(word in port.command for port in ports), f"{word} does not listen: is it running?"
 
 

@@ -9,10 +9,11 @@ import argparse
 import asyncio
 import importlib
 import importlib.util
+import logging
 import os
 import runpy
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,8 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+logger = logging.getLogger(__name__)
 
 _SERVING_PACKAGE = "cdk_sagemaker_pytorch_serving"
 # The variables that tell TorchServe how long an answer may take, and its default in seconds.
@@ -77,8 +80,25 @@ def _most_bytes() -> int:
     return int(next(filter(None, given), _DEFAULT_BODY_BYTES))
 
 
+async def _body(request: Request, most_bytes: int) -> bytearray | None:
+    """Read a body to its end, and keep none that is too large."""
+    body, got = bytearray(), 0
+    async for chunk in request.stream():
+        got += len(chunk)
+        if got <= most_bytes:
+            body += chunk
+        else:
+            body.clear()
+    return body if got <= most_bytes else None
+
+
 def application(
-    chain: Any, workers: Any, timeout: float, ready_file: Path, most_bytes: int = _DEFAULT_BODY_BYTES
+    chain: Any,
+    workers: Any,
+    timeout: float,
+    ready_file: Path,
+    most_bytes: int = _DEFAULT_BODY_BYTES,
+    device_fault: Callable[[], str | None] = lambda: None,
 ) -> Starlette:
     """Return the ASGI application that answers /ping and /invocations with a loaded handler chain.
 
@@ -94,17 +114,19 @@ def application(
         What to make when the application starts.
     most_bytes
         Size of a request beyond which it gets 413. Defaults to TorchServe's own limit.
+    device_fault
+        What says why the device is lost to this process, asked where a request fails. Defaults to nothing.
     """
 
     async def ping(_: Request) -> Response:
-        return Response(status_code=503 if workers.stuck else 200)
+        return Response(status_code=503 if workers.stuck or workers.fault else 200)
 
     async def invocations(request: Request) -> Response:
         try:
-            body = await request.body()
+            body = await _body(request, most_bytes)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        if len(body) > most_bytes:
+        if body is None:
             return Response(f"a request of more than {most_bytes} bytes", 413, media_type="text/plain")
         headers = dict(request.headers)
         content_type, accept = headers.get("content-type"), headers.get("accept")
@@ -112,7 +134,10 @@ def application(
         try:
             answer = await asyncio.wait_for(call, timeout)
         except TimeoutError:
+            logger.error("no answer within %g s; the thread is at\n%s", timeout, workers.where())
             return Response(f"no answer within {timeout:g} s", 504, media_type="text/plain")
+        if answer.status >= 500 and (fault := device_fault()):
+            workers.condemn(fault)
         return Response(answer.body, answer.status, answer.all_headers())
 
     @asynccontextmanager
@@ -145,7 +170,10 @@ def main() -> None:
     workers.watch(lambda: os.execv(sys.executable, sys.orig_argv))  # noqa: S606
     # Beside this file; the package is not there to import from.
     check = runpy.run_path(str(Path(__file__).with_name("token_check.py")))["TokenCheck"]
-    app = check(application(chain, workers, timeout, options.ready_file, _most_bytes()))
+    device_fault = _import_serving("device_fault").device_fault
+    app = check(
+        application(chain, workers, timeout, options.ready_file, _most_bytes(), device_fault=device_fault)
+    )
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 

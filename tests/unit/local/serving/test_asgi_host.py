@@ -171,10 +171,11 @@ def test_a_request_has_the_size_that_the_server_takes(
 
     class Workers:
         stuck = False
+        fault = None
 
         async def run(self, _: Any, body: bytes, *__: Any) -> Any:
             headers = {"content-type": JSON}
-            return SimpleNamespace(body=body, status=200, all_headers=lambda: headers)
+            return SimpleNamespace(body=bytes(body), status=200, all_headers=lambda: headers)
 
     chain: Any = SimpleNamespace(invoke=None)
     limited = asgi_host.application(chain, Workers(), LIMIT_SECONDS, tmp_path / "ready", most)
@@ -229,6 +230,31 @@ def test_a_thread_that_does_not_come_back_is_told_by_the_status_and_the_health_c
     released.set()
     assert returned.wait(LIMIT_SECONDS)
     until(lambda: ping() == 200)
+
+
+def test_a_device_that_is_lost_is_told_by_the_health_check(tmp_path: Path) -> None:
+    workers = asgi_host._import_serving("workers").Workers(1, LIMIT_SECONDS)
+    answers = iter([(200, None), (400, None), (500, None), (500, "the GPU is lost")])
+    faults = []
+
+    class Chain:
+        def invoke(self, *_: Any) -> Any:
+            status, fault = next(answers)
+            faults.append(fault)
+            return SimpleNamespace(body=b"", status=status, all_headers=lambda: {"content-type": JSON})
+
+    app = asgi_host.application(
+        Chain(), workers, LIMIT_SECONDS, tmp_path / "ready", device_fault=lambda: faults[-1]
+    )
+
+    def ping() -> int:
+        return send(app, [], [], method="GET", path="/ping").status
+
+    for expected in (200, 400, 500):
+        assert send(app, [], [b"x"]).status == expected
+        assert ping() == 200
+    assert send(app, [], [b"x"]).status == 500
+    assert (ping(), workers.fault) == (503, "the GPU is lost")
 
 
 def until(condition: Callable[[], bool]) -> None:

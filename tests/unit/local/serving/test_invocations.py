@@ -69,7 +69,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("kind", "accept", "attributes"), [("ray", "application/json", None), ("torchserve", None, "back")]
+    ("kind", "accept", "attributes"), [("ray", "application/json", "back"), ("torchserve", None, "back")]
 )
 def test_each_container_gets_and_gives_what_its_front_lets_through(
     invoke: Any, container: str, kind: str, accept: str | None, attributes: str | None
@@ -98,3 +98,32 @@ def test_fails_when_the_container_does_not_answer_in_time(
         'Received server error (0) from V with message "Your invocation timed out while waiting'
     )
     assert invoke.recorded[0][:3] == ("e", "V", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [("ray", 503, '{"error": "Service unavailable"}'), ("torchserve", 500, "no answer from the container")],
+)
+def test_fails_when_the_container_is_gone(invoke: Any, kind: str, code: int, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        port = closing.getsockname()[1]
+    status, _, answer = invoke.call(f"http://127.0.0.1:{port}/", kind)
+    assert status == "424 Failed Dependency"
+    assert answer["OriginalStatusCode"] == code
+    assert answer["OriginalMessage"].startswith(words)
+
+
+def test_fails_when_a_replica_of_ray_serve_ends_while_it_answers(invoke: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            connection, _ = listening.accept()
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "ray")
+        thread.join()
+    assert answer["OriginalStatusCode"] == 500
+    assert set(json.loads(answer["OriginalMessage"])) == {"error"}
