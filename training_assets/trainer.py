@@ -62,12 +62,10 @@ def in_parallel(model: MultilayerPerceptron, device: torch.device) -> Distribute
     name = "forward_sync_buffers"
     if name not in inspect.signature(DistributedDataParallel).parameters:  # before PyTorch 2.13
         name = "broadcast_buffers"
-    return DistributedDataParallel(
-        model,
-        device_ids=[device.index] if device.type == "cuda" else None,
-        gradient_as_bucket_view=True,
-        **{name: False},
-    )
+    options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True}
+    if device.type == "cuda":
+        options["device_ids"] = [device.index]
+    return DistributedDataParallel(model, **options)
 
 
 class Trainer:

@@ -1,39 +1,75 @@
-"""What an argparse parser in a script accepts, as far as the text alone tells."""
+"""What the argparse parsers of a script accept, as far as the text alone tells."""
 
+import argparse
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from .script import Script, dotted_name
+from .dataclass_arguments import FieldArgument, dataclass_parsers
+from .script import Function, Script, dotted_name
 
-__all__ = ["Argument", "Parser", "parser_of"]
+__all__ = ["UNKNOWN", "Argument", "Parser", "parser_of"]
 
-_UNKNOWN = object()
+UNKNOWN = object()
+"""A value that the script computes."""
+
+_NARGS = {
+    "argparse.REMAINDER": argparse.REMAINDER,
+    "argparse.OPTIONAL": argparse.OPTIONAL,
+    "argparse.ZERO_OR_MORE": argparse.ZERO_OR_MORE,
+    "argparse.ONE_OR_MORE": argparse.ONE_OR_MORE,
+}
+_LENIENT = ("parse_known_args", "parse_known_intermixed_args")
+_STRICT = ("parse_args", "parse_intermixed_args")
+
+# The parser that an argument belongs to: a function of the script, and a name in it.
+Owner = tuple[int, str]
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One ``add_argument`` call.
+    """One ``add_argument`` call, or one field of a dataclass.
 
     Attributes
     ----------
+    line : int
+        Its line.
     options : tuple of str
         ``--batch-size``, ``-b``; a single name without dashes for a positional argument.
     type_name : str
         What ``type`` names, such as ``int``; ``<expression>`` if it is no name, empty if there is none.
+    type_node : ast.expr or None
+        The expression itself.
     action : str
         What ``action`` names; empty for the ordinary one.
     choices : tuple or None
         The literal values of ``choices``; None if there are none or they are not literal.
+    is_required : bool
+        Whether it must be given.
+    nargs, const, default : object
+        Those keywords; None if they are not given, `UNKNOWN` if they are computed.
+    dest : str
+        Name of the result.
+    owner : tuple
+        Which parser it belongs to.
+    group : str
+        The mutually exclusive group it is in; empty for none.
     """
 
     line: int
     options: tuple[str, ...]
-    type_name: str
-    action: str
-    choices: tuple[object, ...] | None
-    is_required: bool
-    nargs: object
+    type_name: str = ""
+    type_node: ast.expr | None = None
+    action: str = ""
+    choices: tuple[object, ...] | None = None
+    is_required: bool = False
+    nargs: object = None
+    const: object = None
+    default: object = None
+    dest: str = ""
+    owner: Owner = (0, "")
+    group: str = ""
 
     @property
     def is_positional(self) -> bool:
@@ -47,16 +83,41 @@ class Parser:
 
     Attributes
     ----------
+    arguments : tuple of Argument
+        Those that are not a subcommand's.
     is_complete : bool
         Whether the arguments are all there are: none comes from elsewhere or has a computed name.
     strict_line : int or None
-        Line of the ``parse_args`` call that refuses what it does not know; None if anything is let through.
+        Line of the call that refuses what it does not know; None if anything is let through.
+    lenient_line : int or None
+        Line of the call that lets it through.
+    uses_leftovers : bool
+        Whether the script looks at what was let through.
+    allows_abbreviations : bool
+        Whether the beginning of an option stands for it.
+    adds_help : bool
+        Whether there are ``-h`` and ``--help``.
+    required_groups : frozenset of str
+        The mutually exclusive groups one of whose arguments must be given.
+    subcommands : tuple of str
+        Names of the subcommands.
+    subcommand_line : int or None
+        Line where they are added.
+    needs_subcommand : bool
+        Whether one of them must be given.
     """
 
     arguments: tuple[Argument, ...]
     is_complete: bool
     strict_line: int | None
-    allows_abbreviations: bool
+    lenient_line: int | None = None
+    uses_leftovers: bool = False
+    allows_abbreviations: bool = True
+    adds_help: bool = True
+    required_groups: frozenset[str] = field(default_factory=frozenset)
+    subcommands: tuple[str, ...] = ()
+    subcommand_line: int | None = None
+    needs_subcommand: bool = False
 
     def find(self, option: str) -> list[Argument]:
         """Arguments that an option stands for: by its name, else by a prefix of its name."""
@@ -69,72 +130,276 @@ class Parser:
             if any(name.startswith(option) for name in argument.options)
         ]
 
+    def has_positional(self, name: str) -> bool:
+        """Whether an argument of this name takes a value without it."""
+        return any(argument.is_positional and argument.dest == name for argument in self.arguments)
+
+    def names_meant_by(self, option: str) -> set[str]:
+        """Names of one and the same parser that an abbreviation could stand for."""
+        by_owner: dict[Owner, set[str]] = {}
+        for argument in self.find(option):
+            if option in argument.options:
+                return {option}
+            names = {name for name in argument.options if name.startswith(option)}
+            by_owner.setdefault(argument.owner, set()).update(names)
+        return min(by_owner.values(), key=len, default=set())
+
 
 def parser_of(script: Script) -> Parser | None:
     """Read the parsers of a script; None if it has none."""
-    calls = [node for node in script.nodes if isinstance(node, ast.Call)]
-    methods = [(call, _method(script, call)) for call in calls]
-    makers = [call for call in calls if script.name_of(call.func) == "argparse.ArgumentParser"]
-    if not makers:
-        return None
-    arguments = [_argument(call) for call, method in methods if method == "add_argument"]
-    strict = [call for call, method in methods if method == "parse_args"]
-    lenient = any(
-        method in ("parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args")
-        for _, method in methods
-    )
-    return Parser(
-        arguments=tuple(argument for argument in arguments if argument is not None),
-        is_complete=None not in arguments
-        and not any(_has_unknown_parts(call) for call in makers)
-        and not any(_leaves_the_script(script, name, calls) for name in _parser_names(script, makers))
-        and not any(method == "add_subparsers" for _, method in methods),
-        strict_line=strict[0].lineno if strict and not lenient and _reads_command_line(strict[0]) else None,
-        allows_abbreviations=not any(_literal(call, "allow_abbrev") is False for call in makers),
-    )
+    reader = _Reader(script)
+    return reader.parser() if reader.makers or reader.dataclasses else None
 
 
-def _method(script: Script, call: ast.Call) -> str:
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return script.name_of(call.func).rpartition(".")[2]
+class _Reader:
+    """Goes through the calls of a script that make parsers and add arguments to them."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.calls = [node for node in script.nodes if isinstance(node, ast.Call)]
+        self.dataclasses = dataclass_parsers(script)
+        self.makers = [call for call in self.calls if self._is_maker(call)]
+        self._function_of = _functions_of_calls(script)
+        self._made = _assigned_calls(script)
+        self._methods = [(call, self._method(call)) for call in self.calls]
+        # Groups are names for their parser; what comes of add_parser is another parser.
+        self._parents = {
+            name: (_receiver(self.script, call), self._method(call))
+            for name, call in self._made.items()
+            if self._method(call) in ("add_argument_group", "add_mutually_exclusive_group")
+        }
+
+    def _is_maker(self, call: ast.Call) -> bool:
+        name = self.script.name_of(call.func)
+        if name == "argparse.ArgumentParser":
+            return True
+        # class Parser(argparse.ArgumentParser)
+        return any(
+            isinstance(node, ast.ClassDef)
+            and node.name == name
+            and any(self.script.name_of(base) == "argparse.ArgumentParser" for base in node.bases)
+            for node in self.script.nodes
+        )
+
+    def parser(self) -> Parser:
+        subparsers = [call for call, method in self._methods if method == "add_subparsers"]
+        added = [call for call, method in self._methods if method == "add_parser" and subparsers]
+        of_subcommands = {name for name, call in self._made.items() if call in added}
+        arguments: list[Argument | None] = [
+            self._argument(call)
+            for call, method in self._methods
+            if method == "add_argument" and self._root(_receiver(self.script, call)) not in of_subcommands
+        ]
+        arguments += [self._field(field) for maker in self.dataclasses for field in maker.fields]
+        strict, lenient = self._parses(_STRICT), self._parses(_LENIENT)
+        for maker in self.dataclasses:
+            if maker.parse_line is not None:
+                (lenient if maker.is_lenient else strict).append(maker.parse_line)
+        is_lenient = bool(lenient) or any(method in _LENIENT for _, method in self._methods)
+        return Parser(
+            arguments=tuple(argument for argument in arguments if argument is not None),
+            is_complete=None not in arguments and self._is_complete(),
+            strict_line=min(strict) if strict and not is_lenient else None,
+            lenient_line=min(lenient) if lenient else None,
+            uses_leftovers=self._uses_leftovers(),
+            allows_abbreviations=not any(_literal(call, "allow_abbrev") is False for call in self.makers),
+            adds_help=not any(_literal(call, "add_help") is False for call in self.makers),
+            required_groups=frozenset(
+                name
+                for name, call in self._made.items()
+                if self._method(call) == "add_mutually_exclusive_group" and _literal(call, "required") is True
+            ),
+            subcommands=tuple(
+                str(call.args[0].value)
+                for call in added
+                if call.args and isinstance(call.args[0], ast.Constant)
+            ),
+            subcommand_line=subparsers[0].lineno if subparsers else None,
+            needs_subcommand=any(_literal(call, "required") is True for call in subparsers),
+        )
+
+    def _method(self, call: ast.Call) -> str:
+        if isinstance(call.func, ast.Attribute):
+            return call.func.attr
+        return self.script.name_of(call.func).rpartition(".")[2]
+
+    def _root(self, name: str) -> str:
+        """Return the parser that a group belongs to, by its name."""
+        seen = set()
+        while name in self._parents and name not in seen:
+            seen.add(name)
+            name = self._parents[name][0]
+        return name
+
+    def _argument(self, call: ast.Call) -> Argument | None:
+        names = [argument.value if isinstance(argument, ast.Constant) else None for argument in call.args]
+        options = tuple(name for name in names if isinstance(name, str))
+        if not options or len(options) != len(names) or any(keyword.arg is None for keyword in call.keywords):
+            return None
+        choices, action, receiver = (
+            _literal(call, "choices"),
+            _literal(call, "action"),
+            _receiver(self.script, call),
+        )
+        nargs = _literal(call, "nargs")
+        if nargs is UNKNOWN:
+            nargs = _NARGS.get(self.script.name_of(_keyword(call, "nargs") or call), UNKNOWN)
+        type_node = _keyword(call, "type")
+        return Argument(
+            line=call.lineno,
+            options=options,
+            type_name="" if type_node is None else dotted_name(type_node) or "<expression>",
+            type_node=type_node,
+            action=action if isinstance(action, str) else _name(call, "action").rpartition(".")[2],
+            choices=tuple(choices) if isinstance(choices, list | tuple | set | range | str | dict) else None,
+            is_required=_literal(call, "required") is True,
+            nargs=nargs,
+            const=_literal(call, "const"),
+            default=_literal(call, "default"),
+            dest=str(_literal(call, "dest") or _destination(options)),
+            owner=(self._function_of.get(id(call), 0), self._root(receiver)),
+            group=receiver
+            if self._parents.get(receiver, ("", ""))[1] == "add_mutually_exclusive_group"
+            else "",
+        )
+
+    def _field(self, field: FieldArgument) -> Argument:
+        return Argument(
+            line=field.line,
+            options=field.options,
+            type_name=field.type_name,
+            type_node=field.type_node,
+            action=field.action,
+            choices=field.choices,
+            is_required=field.is_required,
+            nargs=field.nargs,
+            const=field.const,
+            default=UNKNOWN,
+            dest=_destination(field.options),
+            owner=(-1, "HfArgumentParser"),
+        )
+
+    def _parses(self, names: tuple[str, ...]) -> list[int]:
+        return [
+            call.lineno for call, method in self._methods if method in names and _reads_command_line(call)
+        ]
+
+    def _is_complete(self) -> bool:
+        return (
+            not any(_has_unknown_parts(call) for call in self.makers)
+            and not any(_leaves_the_script(self.script, name, self.calls) for name in self._parser_names())
+            and all(maker.is_complete for maker in self.dataclasses)
+        )
+
+    def _parser_names(self) -> Iterator[str]:
+        for name, call in self._made.items():
+            if call in self.makers or (
+                self._method(call).startswith("add_") and self._method(call).endswith("group")
+            ):
+                yield name
+
+    def _uses_leftovers(self) -> bool:
+        """Whether the second result of parse_known_args is read, other than to print it."""
+        names: set[str] = set()
+        for node in self.script.nodes:
+            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+                continue
+            if self._method(node.value) in _LENIENT:
+                for target in node.targets:
+                    if isinstance(target, ast.Tuple) and len(target.elts) == 2:
+                        names.update([target.elts[1].id] if isinstance(target.elts[1], ast.Name) else [])
+                    elif isinstance(target, ast.Name):
+                        names.add(target.id)  # args = parser.parse_known_args(); args[0], args[1]
+        told = {
+            id(part)
+            for call in self.calls
+            if self.script.name_of(call.func).rpartition(".")[2]
+            in ("print", "info", "warning", "debug", "format", "len")
+            for part in ast.walk(call)
+        }
+        return any(
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Load)
+            and node.id in names
+            and id(node) not in told
+            and not self._is_first_of(node)
+            for node in self.script.nodes
+        )
+
+    def _is_first_of(self, name: ast.Name) -> bool:
+        """Whether a name is read as in ``args[0]``."""
+        return any(
+            isinstance(node, ast.Subscript)
+            and node.value is name
+            and isinstance(node.slice, ast.Constant)
+            and node.slice.value == 0
+            for node in self.script.nodes
+        )
 
 
 def _reads_command_line(parse: ast.Call) -> bool:
     """Whether a parse reads what SageMaker passes, going by a list that the script does not spell out."""
-    return all(isinstance(argument, ast.Name | ast.Subscript) for argument in parse.args)
-
-
-def _argument(call: ast.Call) -> Argument | None:
-    names = [argument.value if isinstance(argument, ast.Constant) else None for argument in call.args]
-    options = tuple(name for name in names if isinstance(name, str))
-    if not options or len(options) != len(names) or any(keyword.arg is None for keyword in call.keywords):
-        return None
-    choices = _literal(call, "choices")
-    action = _literal(call, "action")
-    return Argument(
-        line=call.lineno,
-        options=options,
-        type_name=_name(call, "type"),
-        action=action if isinstance(action, str) else _name(call, "action").rpartition(".")[2],
-        choices=tuple(choices) if isinstance(choices, list | tuple | set | range) else None,
-        is_required=_literal(call, "required") is True,
-        nargs=_literal(call, "nargs"),
+    given = [*parse.args[:1], *(keyword.value for keyword in parse.keywords if keyword.arg == "args")]
+    return all(
+        isinstance(argument, ast.Name | ast.Subscript | ast.Attribute)
+        or (isinstance(argument, ast.Constant) and argument.value is None)
+        for argument in given
     )
+
+
+def _functions_of_calls(script: Script) -> dict[int, int]:
+    """Line of the function that each call is in, by the call's identity."""
+    found: dict[int, int] = {}
+    for function in script.nodes:
+        if isinstance(function, Function):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call):
+                    found[id(node)] = function.lineno
+    return found
+
+
+def _assigned_calls(script: Script) -> dict[str, ast.Call]:
+    """Find calls whose result has a name."""
+    found: dict[str, ast.Call] = {}
+    for node in script.nodes:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {dotted_name(target): node.value for target in targets if dotted_name(target)}
+    return found
+
+
+def _receiver(script: Script, call: ast.Call) -> str:
+    return script.name_of(call.func).rpartition(".")[0]
+
+
+def _destination(options: tuple[str, ...]) -> str:
+    long = next((option for option in options if option.startswith("--")), options[0])
+    return long.lstrip("-").replace("-", "_")
 
 
 def _keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
 
 
-def _literal(call: ast.Call, name: str) -> object:
+def _literal(call: ast.Call, name: str) -> Any:
     value = _keyword(call, name)
     if value is None:
         return None
     try:
         return ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError):
-        return _UNKNOWN
+        pass
+    if (
+        isinstance(value, ast.Call)
+        and dotted_name(value.func) in ("range", "list", "tuple")
+        and not value.keywords
+    ):
+        try:
+            arguments = [ast.literal_eval(argument) for argument in value.args]
+            return {"range": range, "list": list, "tuple": tuple}[dotted_name(value.func)](*arguments)
+        except (ValueError, TypeError, SyntaxError):
+            pass
+    return UNKNOWN
 
 
 def _name(call: ast.Call, name: str) -> str:
@@ -147,12 +412,6 @@ def _has_unknown_parts(maker: ast.Call) -> bool:
         keyword.arg in (None, "parents", "prefix_chars", "fromfile_prefix_chars")
         for keyword in maker.keywords
     )
-
-
-def _parser_names(script: Script, makers: list[ast.Call]) -> Iterator[str]:
-    for node in script.nodes:
-        if isinstance(node, ast.Assign) and node.value in makers:
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
 def _leaves_the_script(script: Script, name: str, calls: list[ast.Call]) -> bool:

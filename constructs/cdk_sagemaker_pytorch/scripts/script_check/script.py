@@ -1,7 +1,10 @@
 """The syntax tree of a script, and questions about it that several checks ask."""
 
 import ast
+import contextlib
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from .finding import Finding, Severity
@@ -63,6 +66,7 @@ class Script:
             for name, value in _aliases(self.nodes).items()
             if name not in self._full_names
         }
+        self.imported_names = _bound_by_imports(self.nodes)
         self.star_imports = any(
             isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
             for node in self.nodes
@@ -100,6 +104,58 @@ class Script:
     def _resolved(self, name: str) -> str:
         first, dot, rest = name.partition(".")
         return self._full_names.get(first, first) + dot + rest
+
+    @cached_property
+    def bound_names(self) -> set[str]:
+        """Names that the script gives a meaning of its own, at whatever place."""
+        return {
+            node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        } | {node.name for node in self.nodes if isinstance(node, Function | ast.ClassDef)}
+
+    @cached_property
+    def constants(self) -> dict[str, object]:
+        """Literal values of names that are assigned once, at the top level."""
+        stored = Counter(
+            node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        )
+        found: dict[str, object] = {}
+        for statement in self.tree.body:
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                target = statement.targets[0]
+                if isinstance(target, ast.Name) and stored[target.id] == 1:
+                    with contextlib.suppress(ValueError, TypeError, SyntaxError):
+                        found[target.id] = ast.literal_eval(statement.value)
+        return found
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All literal texts."""
+        return [
+            node.value
+            for node in self.nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+
+    @cached_property
+    def called_names(self) -> set[str]:
+        """Names of the functions and methods that the script calls, without what they belong to."""
+        calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
+        return {self.name_of(function).rpartition(".")[2] for function in calls} | {
+            function.attr for function in calls if isinstance(function, ast.Attribute)
+        }
+
+    def function_at(self, line: int) -> str:
+        """Name of the innermost function that a line is in; empty for none."""
+        around = [
+            node
+            for node in self.nodes
+            if isinstance(node, Function) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        ]
+        return max(around, key=lambda node: node.lineno).name if around else ""
+
+    def is_module_name(self, node: ast.Attribute) -> bool:
+        """Whether an expression such as ``json.loads`` begins with what the script imports."""
+        return dotted_name(node).partition(".")[0] in self.imported_names
 
     def calls(self, *names: str) -> list[ast.Call]:
         """Find calls of functions by their full names."""
@@ -176,15 +232,30 @@ def _imported_names(nodes: list[ast.AST]) -> dict[str, str]:
     return names
 
 
+def _bound_by_imports(nodes: list[ast.AST]) -> set[str]:
+    return {
+        alias.asname or alias.name.partition(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+
+
 def _aliases(nodes: list[ast.AST]) -> dict[str, str]:
-    """Names that are assigned once, and something's attribute: ``get = os.environ.get``."""
-    assigned: dict[str, list[str]] = {}
+    """Names that stand for something's attribute wherever they are assigned: ``get = os.environ.get``."""
+    assigned: dict[str, set[str]] = {}
     for node in nodes:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
-                    assigned.setdefault(target.id, []).append(dotted_name(node.value))
-    return {name: values[0] for name, values in assigned.items() if len(values) == 1 and "." in values[0]}
+                    assigned.setdefault(target.id, set()).add(dotted_name(node.value))
+    return {
+        name: value
+        for name, values in assigned.items()
+        if len(values) == 1
+        for value in values
+        if "." in value
+    }
 
 
 def _running(body: list[ast.stmt]) -> Iterator[ast.stmt]:
