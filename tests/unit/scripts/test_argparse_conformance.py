@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_sagemaker_pytorch.local.training.hyperparameters import command_line_arguments
+from cdk_sagemaker_pytorch.local.training.hyperparameters import command_line_arguments, sm_variables
 from cdk_sagemaker_pytorch.scripts.script_check import Finding, check_training_script
 
 NAMES = ["lr", "learning-rate", "learning-steps", "batch_size", "flag", "n", "size", "no-cache"]
@@ -103,7 +104,15 @@ values = st.one_of(
     st.lists(texts, max_size=2),
     st.dictionaries(st.text("ab", min_size=1, max_size=2), st.integers(0, 9), max_size=2),
 )
-hyperparameters = st.dictionaries(st.sampled_from([*NAMES, "learning", "epoch"]), values, max_size=3)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Draw a script, and hyperparameters that are mostly its own."""
+    script = draw(scripts())
+    declared = re.findall(r"add_argument\('--?([\w-]+)'", script)
+    names = st.sampled_from([*declared, *declared, *declared, "learning", "epoch", "n"])
+    return script, json.loads(json.dumps(draw(st.dictionaries(names, values, max_size=3))))
 
 
 def argparse_refuses(script: str, given: dict[str, Any]) -> bool:
@@ -126,13 +135,82 @@ def errors(folder: Path, script: str, given: dict[str, Any]) -> list[Finding]:
 
 
 @settings(max_examples=400)
-@given(script=scripts(), given_values=hyperparameters)
+@given(case=cases())
 def test_the_verdict_is_that_of_argparse(
-    tmp_path_factory: pytest.TempPathFactory, script: str, given_values: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory, case: tuple[str, dict[str, Any]]
 ) -> None:
-    decoded = json.loads(json.dumps(given_values))
-    found = errors(tmp_path_factory.getbasetemp(), script, decoded)
-    if argparse_refuses(script, decoded):
+    script, hyperparameters = case
+    found = errors(tmp_path_factory.getbasetemp(), script, hyperparameters)
+    if argparse_refuses(script, hyperparameters):
         assert found
     else:
         assert {finding.id for finding in found} <= TRAPS
+
+
+BOOLEAN = 'type=lambda text: text.lower() == "true"'
+NUMBERS = 'type=lambda text: [int(part) for part in text.split(",")]'
+FROM_VARIABLE = 'json.loads(os.environ["SM_HP_ARG"])'
+
+# Keywords and value that do not go together, what the remedy says, both after it, and what arrives.
+REMEDIES: list[tuple[str, object, str, str, object, object]] = [
+    ("type=float", -1e-05, 'the text "-0.00001"', "type=float", "-0.00001", -1e-05),
+    ("", "-fast", 'type=lambda text: "-" + text', 'type=lambda text: "-" + text', "fast", "-fast"),
+    (
+        "nargs=2, type=int",
+        [1, 2],
+        f'the text "1,2", and use {NUMBERS}, without nargs',
+        NUMBERS,
+        "1,2",
+        [1, 2],
+    ),
+    ("nargs=2, type=int", 5, f"{NUMBERS}, without nargs", NUMBERS, "5,6", [5, 6]),
+    ("type=list", [1, 2], f'the text "1,2", and use {NUMBERS}', NUMBERS, "1,2", [1, 2]),
+    ("type=int, action='append'", [1, 2], f'the text "1,2", and use {NUMBERS}', NUMBERS, "1,2", [1, 2]),
+    (
+        'nargs="+", type=float',
+        [0.5, 2],
+        'type=lambda text: [float(part) for part in text.split(",")], without nargs',
+        'type=lambda text: [float(part) for part in text.split(",")]',
+        "0.5,2",
+        [0.5, 2.0],
+    ),
+    ("type=json.loads", {"a": 1}, FROM_VARIABLE, "", {"a": 1}, "a=1"),
+    ("type=dict", {"a": 1}, FROM_VARIABLE, "", {"a": 1}, "a=1"),
+    ("type=json.loads", [{"a": 1}], FROM_VARIABLE, "", [{"a": 1}], "[{'a': 1}]"),
+    *(
+        (keywords, value, BOOLEAN, BOOLEAN, False, False)
+        for keywords, value in [
+            ("type=bool", "FALSE"),
+            ("type=bool", "no"),
+            ("type=bool", 0.0),
+            ("action='store_true'", True),
+            ("action=argparse.BooleanOptionalAction", False),
+            ("type=lambda text: text == 'true'", True),
+        ]
+    ),
+]
+
+
+def script_of(keywords: str) -> str:
+    return (
+        "import argparse, ast, json\nif __name__ == '__main__':\n    parser = argparse.ArgumentParser()\n"
+        f"    parser.add_argument('--arg', {keywords})\n    parsed = parser.parse_args()\n"
+    )
+
+
+@pytest.mark.parametrize(("before", "value", "told", "after", "remedied", "arrives"), REMEDIES)
+def test_a_remedy_works(
+    tmp_path: Path, before: str, value: object, told: str, after: str, remedied: object, arrives: object
+) -> None:
+    [finding] = errors(tmp_path, script_of(before), {"arg": value})
+    assert told in finding.remedy
+
+    assert errors(tmp_path, script_of(after), {"arg": remedied}) == []
+
+    words = command_line_arguments({"arg": remedied})
+    names: dict[str, Any] = {"__name__": "__main__"}
+    program = script_of(after).replace("parse_args()", f"parse_args({words!r})")
+    exec(compile(program, "train.py", "exec"), names)  # noqa: S102
+    assert names["parsed"].arg == arrives
+    if told is FROM_VARIABLE:
+        assert json.loads(sm_variables({"hp_arg": remedied})["SM_HP_ARG"]) == value

@@ -11,7 +11,13 @@ from .script import Function, Script, dotted_name
 
 __all__ = ["UNKNOWN", "Argument", "Parser", "parser_of"]
 
-UNKNOWN = object()
+
+class _Unknown:
+    def __iter__(self) -> Iterator[object]:
+        return iter(())  # it may be a list too
+
+
+UNKNOWN = _Unknown()
 """A value that the script computes."""
 
 _NARGS = {

@@ -165,7 +165,7 @@ def _tolerant(conversion: Conversion, argument: Argument) -> Conversion:
 def _read(parser: _Parser, given: Iterable[str], argument: Argument | None) -> Reading:
     try:
         namespace, left_over = parser.parse_known_args(list(given))
-    except (_Refused, argparse.ArgumentError) as error:
-        return Reading(str(error))
+    except Exception as error:  # of an action too, such as extend with what is no list
+        return Reading(str(error) or type(error).__name__)
     value = getattr(namespace, "mine", UNKNOWN) if argument is not None else UNKNOWN
     return Reading("", value, tuple(left_over))
