@@ -15,7 +15,9 @@ from cdk_sagemaker_pytorch.common.options import BUCKET, ListOf, Resource, Text,
 from cdk_sagemaker_pytorch.common.problems import Problems
 
 from .archive_cache import FileState, archive_key, file_states, pack
+from .default_excludes import SourceFilter
 from .exclude_patterns import ExcludePatterns
+from .left_out import LeftOut
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
@@ -114,9 +116,11 @@ class SourceCode:
             Further files and directories; copied beside the script for training and into
             ``code/lib`` for inference. Defaults to none.
         exclude : sequence of str, optional
-            Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none;
-            caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
-            environments (``.venv``) are always left out.
+            Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none.
+            Caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …) and version control are always
+            left out. So are, unless a pattern such as ``!ca.pem`` lets them in, virtual environments,
+            ``cdk.out``, ``node_modules``, and what is secret by its name: ``.env*``, ``*.pem``, private
+            keys such as ``id_rsa``, ``.netrc``, ``.aws/`` and the like.
 
         Raises
         ------
@@ -258,7 +262,10 @@ class SourceCode:
         """
         if self._bucket is not None:
             return self._in_s3(self._bucket)
-        return self._bind(scope, construct_id, self._with_dependencies(""), most_bytes=_MOST_TRAINING_BYTES)
+        left_out = LeftOut()
+        files = self._with_dependencies("", left_out)
+        left_out.annotate(scope)
+        return self._bind(scope, construct_id, files, most_bytes=_MOST_TRAINING_BYTES)
 
     def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
         """Ship the source code for an endpoint.
@@ -280,7 +287,9 @@ class SourceCode:
         """
         if self._bucket is not None:
             return self._in_s3(self._bucket)
-        files = self._with_dependencies("lib/")
+        left_out = LeftOut()
+        files = self._with_dependencies("lib/", left_out)
+        left_out.annotate(scope)
         if with_handlers:
             serving = collect_files(shipped_asset("inference_assets", "serving"))
             files |= {f"{SERVING_PACKAGE}/{name}": path for name, path in serving.items()}
@@ -306,15 +315,24 @@ class SourceCode:
         _staged[key] = (digest, output / asset.asset_path)
         return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
-    def _own_files(self) -> dict[str, str]:
+    def _own_files(self, left_out: LeftOut) -> dict[str, str]:
         if self._source_dir is None:
             return {}
         if self._is_single_file:
             return {self.entry_point: str(self._source_dir / self.entry_point)}
-        return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
+        return self._filtered(self._source_dir, self._exclude, left_out)
 
-    def _with_dependencies(self, folder: str) -> dict[str, str]:
-        files = self._own_files()
+    def _filtered(
+        self, folder: Path, exclude: Sequence[str], left_out: LeftOut, prefix: str = ""
+    ) -> dict[str, str]:
+        source_filter = SourceFilter(folder, exclude)
+        files = collect_files(folder, is_excluded=source_filter.excludes)
+        left_out.secrets += [prefix + name for name in source_filter.secrets]
+        left_out.made_by_tools += [prefix + name for name in source_filter.made_by_tools]
+        return files
+
+    def _with_dependencies(self, folder: str, left_out: LeftOut) -> dict[str, str]:
+        files = self._own_files(left_out)
         problems = Problems("SourceCode")
         problems.check(
             self.entry_point in files,
@@ -322,7 +340,10 @@ class SourceCode:
         )
         for dependency in self._dependencies:
             found = (
-                {f"{dependency.name}/{name}": path for name, path in collect_files(dependency).items()}
+                {
+                    f"{dependency.name}/{name}": path
+                    for name, path in self._filtered(dependency, (), left_out, f"{dependency.name}/").items()
+                }
                 if dependency.is_dir()
                 else {dependency.name: str(dependency)}
             )
