@@ -36,9 +36,9 @@ class Model(NamedTuple):
 
 
 MODELS = [
-    Model("small", (128, 64), 64, 40_000, 4),
-    Model("medium", (512, 512), 256, 20_000, 3),
-    Model("large", (2048, 2048), 256, 4_000, 2),
+    Model("small", (128, 64), 64, 20_000, 4),
+    Model("medium", (512, 512), 256, 6_400, 3),
+    Model("large", (2048, 2048), 256, 2_560, 2),
 ]
 
 

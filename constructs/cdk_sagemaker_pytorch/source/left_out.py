@@ -28,8 +28,8 @@ class LeftOut:
         if self.secrets:
             Annotations.of(scope).add_warning_v2(
                 "cdk-sagemaker-pytorch:SourceCode.secretsLeftOut",
-                f"source code leaves out what is secret by its name: {_listed(self.secrets)}; keep it elsewhere,"
-                ' such as in Secrets Manager, or let it in: exclude=["!NAME"]',
+                f"source code leaves out what is secret by its name: {_listed(self.secrets)}; keep it"
+                ' elsewhere, such as in Secrets Manager, or let it in: exclude=["!NAME"]',
             )
         if self.made_by_tools:
             Annotations.of(scope).add_info_v2(

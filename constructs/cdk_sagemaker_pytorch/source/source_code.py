@@ -236,7 +236,26 @@ class SourceCode:
     @property
     def has_requirements(self) -> bool:
         """Whether a requirements.txt ships at the top; not known, so False, for source code in S3."""
-        name = "requirements.txt"
+        return self.ships("requirements.txt")
+
+    @property
+    def top_modules(self) -> list[str]:
+        """Modules and packages of Python that ship at the top; none for source code in S3."""
+        if self._source_dir is None:
+            return []
+        files = self._own_files(LeftOut())
+        names = {name.removesuffix(".py") for name in files if name.endswith(".py") and "/" not in name}
+        packages = {name.removesuffix("/__init__.py") for name in files if name.endswith("/__init__.py")}
+        return sorted(names | {name for name in packages if "/" not in name})
+
+    def ships(self, name: str) -> bool:
+        """Whether a file ships at the top; not known, so False, for source code in S3.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        """
         return (
             self._source_dir is not None
             and not self._is_single_file

@@ -1,5 +1,6 @@
 """Checks of training scripts."""
 
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, Fram
 from .argument_findings import check_declarations, check_given
 from .arguments import Argument, Parser, parser_of
 from .finding import Finding
+from .imports import check_imports
 from .local_modules import local_modules
 from .model_folder import check_model_folder
 from .other_parsers import check_other_parsers, reads_command_line
@@ -27,6 +29,7 @@ def check_training_script(
     channels: Collection[str] | None = None,
     framework_version: str | FrameworkVersion | None = None,
     environment: Collection[str] | None = None,
+    py_version: str | None = None,
 ) -> list[Finding]:
     """Find what is wrong with a training script, without running it.
 
@@ -44,6 +47,8 @@ def check_training_script(
         and without a shell.
     environment : collection of str, optional
         Names of the environment variables that the training job sets. Defaults to none.
+    py_version : str, optional
+        Python of the container, such as ``py312``. Defaults to the newest of the version's images.
 
     Returns
     -------
@@ -61,6 +66,7 @@ def check_training_script(
     script.check_main_guard()
     version = FrameworkVersion.of(framework_version) if framework_version else None
     passing = version.argument_passing if version else "unknown"
+    check_imports(script, _python(version, py_version))
     parser = parser_of(script)
     read_in = script
     if parser is None:
@@ -77,6 +83,13 @@ def check_training_script(
     check_variables(script, channels=channels, hyperparameters=hyperparameters, environment=environment)
     check_model_folder(script, parser, hyperparameters)
     return sorted({*script.sorted_findings(), *read_in.sorted_findings()})
+
+
+def _python(version: FrameworkVersion | None, py_version: str | None) -> tuple[int, int]:
+    """Version of the container's Python; (3, 0) if it is not known."""
+    names = [py_version] if py_version else version.training_py_versions if version else []
+    found = [re.fullmatch(r"py(\d)(\d+)", name) for name in names]
+    return max(((int(each[1]), int(each[2])) for each in found if each), default=(3, 0))
 
 
 def _parser_beside(script: Script) -> tuple[Script, Parser | None]:
