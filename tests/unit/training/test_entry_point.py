@@ -46,7 +46,7 @@ SHELL = b"#!/bin/bash\npython train.py\n"
             {"train.sh": SHELL.replace(b"\n", b"\r\n")},
             "train.sh",
             {},
-            "line endings .* got train.sh with those of W",
+            "line endings .* got train.sh with W",
         ),
         ({"run": b"python train.py"}, "run", {}, "a .py or .sh file, or begin with a line such as"),
         (

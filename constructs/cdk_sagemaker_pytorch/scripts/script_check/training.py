@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion
 
+from .acknowledgements import without_acknowledged
 from .argument_findings import check_declarations, check_given
 from .arguments import Argument, Parser, parser_of
 from .finding import Finding
@@ -82,7 +83,10 @@ def check_training_script(
         _check_shell(read_in, parser, hyperparameters, passing)
     check_variables(script, channels=channels, hyperparameters=hyperparameters, environment=environment)
     check_model_folder(script, parser, hyperparameters)
-    return sorted({*script.sorted_findings(), *read_in.sorted_findings()})
+    findings = {*script.sorted_findings(), *read_in.sorted_findings()}
+    for read in {script, read_in}:
+        findings = set(without_acknowledged(read, sorted(findings)))
+    return sorted(findings)
 
 
 def _python(version: FrameworkVersion | None, py_version: str | None) -> tuple[int, int]:
