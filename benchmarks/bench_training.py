@@ -22,7 +22,7 @@ from recording import record
 from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 5
+ROUNDS = 4
 MOST = {1: 1.05, 2: 1.10}
 FEATURES = 128
 
@@ -36,9 +36,9 @@ class Model(NamedTuple):
 
 
 MODELS = [
-    Model("small", (128, 64), 64, 20_000, 4),
-    Model("medium", (512, 512), 256, 6_400, 3),
-    Model("large", (2048, 2048), 256, 2_560, 2),
+    Model("small", (128, 64), 64, 10_000, 4),
+    Model("medium", (512, 512), 256, 5_120, 3),
+    Model("large", (2048, 2048), 256, 1_280, 2),
 ]
 
 

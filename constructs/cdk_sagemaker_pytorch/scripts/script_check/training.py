@@ -9,12 +9,13 @@ from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, Fram
 
 from .acknowledgements import without_acknowledged
 from .argument_findings import check_declarations, check_given
-from .arguments import Argument, Parser, parser_of
+from .arguments import Argument, Parser
 from .finding import Finding
 from .imports import check_imports
 from .local_modules import local_modules
 from .model_folder import check_model_folder
 from .other_parsers import check_other_parsers, reads_command_line
+from .parser_reader import parser_of
 from .passing import as_passed, is_for_container, is_token, option_of
 from .script import Script
 from .shell_arguments import is_only_split, shell_reading
