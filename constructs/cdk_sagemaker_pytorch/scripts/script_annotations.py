@@ -72,8 +72,7 @@ def annotate_training_script(
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")
     python = _newest([py_version] if py_version else framework_version.training_py_versions)
-    left = [finding for finding in findings if finding.id not in source_code.acknowledged]
-    _annotate(scope, left, doubts, python)
+    _annotate(scope, findings, doubts, python)
 
 
 def annotate_inference_script(
@@ -112,7 +111,6 @@ def annotate_inference_script(
         path, framework_version=framework_version, accelerator_type=accelerator_type
     )
     python = _newest([py_version] if py_version else framework_version.inference_py_versions)
-    beside_the_point.update(source_code.acknowledged)
     _annotate(scope, [finding for finding in findings if finding.id not in beside_the_point], {}, python)
 
 

@@ -83,12 +83,10 @@ class SourceCode:
         source_dir: Path | None = None,
         dependencies: tuple[Path, ...] = (),
         exclude: tuple[str, ...] = (),
-        acknowledge: Mapping[str, str] | None = None,
         bucket: s3.IBucket | None = None,
         object_key: str = "",
     ) -> None:
         self.entry_point = entry_point
-        self.acknowledged: Mapping[str, str] = acknowledge or {}
         self._source_dir = source_dir
         self._dependencies = dependencies
         self._exclude = exclude
@@ -104,7 +102,6 @@ class SourceCode:
         entry_point: str,
         dependencies: Sequence[str | Path] = (),
         exclude: Sequence[str] = (),
-        acknowledge: Mapping[str, str] | None = None,
     ) -> "SourceCode":
         """Use a script in a directory, with all that the directory holds.
 
@@ -124,9 +121,6 @@ class SourceCode:
             left out. So are, unless a pattern such as ``!ca.pem`` lets them in, virtual environments,
             ``cdk.out``, ``node_modules``, and what is secret by its name: ``.env*``, ``*.pem``, private
             keys such as ``id_rsa``, ``.netrc``, ``.aws/`` and the like.
-        acknowledge : mapping of str to str, optional
-            Findings in the script that are right as they are: id, such as ``Training.unknownHyperparameter``,
-            to the reason. Defaults to none.
 
         Raises
         ------
@@ -141,7 +135,6 @@ class SourceCode:
             dependencies=(ListOf(wanted="paths"), dependencies),
             exclude=(ListOf(wanted="patterns"), exclude),
         )
-        acknowledged = dict(acknowledge or {})
         directory = Path(source_dir).absolute()
         problems = Problems("SourceCode")
         if not directory.is_dir():
@@ -158,14 +151,8 @@ class SourceCode:
             ExcludePatterns(exclude)
         except ValueError as error:
             problems.add(f"exclude must be patterns as in a .gitignore, got {error}")
-        for finding, reason in acknowledged.items():
-            problems.check(
-                isinstance(reason, str) and bool(reason.strip()),
-                f"acknowledge must give a reason for each finding, got {reason!r} for {finding}",
-            )
         problems.raise_if_any()
         return cls(
-            acknowledge=acknowledged,
             entry_point=Path(entry_point).as_posix(),
             source_dir=directory,
             dependencies=paths,

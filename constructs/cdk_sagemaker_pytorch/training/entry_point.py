@@ -194,8 +194,6 @@ def warn_of_shadowed_modules(scope: Construct, source_code: SourceCode) -> None:
 
     The folder of the source code comes first on the path, also for what torch itself imports.
     """
-    if "Training.shadowedModule" in source_code.acknowledged:
-        return
     for module in source_code.top_modules:
         if module in _NEEDED_BY_TORCH:
             Annotations.of(scope).add_error(

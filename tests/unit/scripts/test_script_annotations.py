@@ -9,7 +9,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
 from cdk_sagemaker_pytorch import (
-    ConfigurationError,
     FrameworkVersion,
     ModelData,
     PyTorchModel,
@@ -335,24 +334,3 @@ def test_a_misspelt_hyperparameter_of_the_bundled_script_is_an_error(stack: Stac
     Annotations.from_stack(stack).has_error(
         "/Stack/Training", Match.string_like_regexp("arguments.py:.*name it hidden-sizes")
     )
-
-
-def test_a_finding_is_acknowledged_where_the_source_code_is_declared(stack: Stack, tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(PARSER + "    parser.parse_args()\n")
-    for number, acknowledge in enumerate([{}, {"Training.wrongType": "the execution gives a number"}]):
-        PyTorchTrainingJob(
-            stack,
-            f"Training{number}",
-            framework_version="2.13",
-            source_code=SourceCode.from_directory(tmp_path, entry_point="train.py", acknowledge=acknowledge),
-            hyperparameters={"epochs": "many"},
-        )
-    annotations = Annotations.from_stack(stack)
-    annotations.has_error("/Stack/Training0", Match.string_like_regexp("wrongType"))
-    annotations.has_no_error("/Stack/Training1", Match.any_value())
-
-
-def test_fails_when_an_acknowledgement_has_no_reason(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("")
-    with pytest.raises(ConfigurationError, match="acknowledge must give a reason for each finding, got ' '"):
-        SourceCode.from_directory(tmp_path, entry_point="train.py", acknowledge={"Training.modelDir": " "})

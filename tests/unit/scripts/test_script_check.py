@@ -65,7 +65,7 @@ def test_every_kind_of_finding_is_planted_somewhere() -> None:
         for kind in re.findall(r'"((?:Script|Training|Inference)\.\w+)"', path.read_text())
     }
     planted = {kind for path in (CORPUS / "bad").glob("*.py") for _, kind, _ in expected_in(path)}
-    assert kinds - planted == {"Inference.requirements", "Script.acknowledgement"}, "which are tested below"
+    assert kinds - planted == {"Inference.requirements"}, "which is about another file and tested below"
     assert planted <= kinds
 
 
@@ -235,20 +235,6 @@ def test_the_module_can_be_run() -> None:
     )
     assert done.returncode == 1
     assert "[Script.syntax]" in done.stdout
-
-
-def test_an_acknowledgement_without_a_reason_is_a_finding(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import os\nos.environ['SM_CHANNEL_X']  # script-check: ignore[Training.unknownChannel]\n"
-    )
-
-    found = check_training_script(script, channels=[])
-
-    assert [(finding.line, finding.id) for finding in found] == [
-        (2, "Script.acknowledgement"),
-        (2, "Training.unknownChannel"),
-    ]
 
 
 def test_the_parser_of_a_module_beside_the_script_is_read(tmp_path: Path) -> None:

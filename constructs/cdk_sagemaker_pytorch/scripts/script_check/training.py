@@ -7,11 +7,10 @@ from pathlib import Path
 
 from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion
 
-from .acknowledgements import without_acknowledged
 from .argument_findings import check_declarations, check_given
 from .arguments import Argument, Parser
+from .container_imports import check_container_imports
 from .finding import Finding
-from .imports import check_imports
 from .local_modules import local_modules
 from .model_folder import check_model_folder
 from .other_parsers import check_other_parsers, reads_command_line
@@ -68,7 +67,7 @@ def check_training_script(
     script.check_main_guard()
     version = FrameworkVersion.of(framework_version) if framework_version else None
     passing = version.argument_passing if version else "unknown"
-    check_imports(script, _python(version, py_version))
+    check_container_imports(script, _python(version, py_version))
     parser = parser_of(script)
     read_in = script
     if parser is None:
@@ -84,10 +83,7 @@ def check_training_script(
         _check_shell(read_in, parser, hyperparameters, passing)
     check_variables(script, channels=channels, hyperparameters=hyperparameters, environment=environment)
     check_model_folder(script, parser, hyperparameters)
-    findings = {*script.sorted_findings(), *read_in.sorted_findings()}
-    for read in {script, read_in}:
-        findings = set(without_acknowledged(read, sorted(findings)))
-    return sorted(findings)
+    return sorted({*script.sorted_findings(), *read_in.sorted_findings()})
 
 
 def _python(version: FrameworkVersion | None, py_version: str | None) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from .script import Script
 
-__all__ = ["check_imports"]
+__all__ = ["check_container_imports"]
 
 # https://docs.python.org/3/whatsnew/3.12.html and 3.13, "Removed". distutils is missing on purpose:
 # setuptools, which the images have, brings it back.
@@ -32,7 +32,7 @@ _REMOVED = {
 }
 
 
-def check_imports(script: Script, python: tuple[int, int]) -> None:
+def check_container_imports(script: Script, python: tuple[int, int]) -> None:
     """Note what the container's Python, or a script that is started by its name, cannot import.
 
     Parameters
