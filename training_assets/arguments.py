@@ -10,9 +10,6 @@ from typing import Any, Sequence
 import torch
 from labels import MOST_CLASSES
 
-#: Where SageMaker keeps checkpoints, if it is asked to (``CheckpointConfig``).
-CHECKPOINT_FOLDER = "/opt/ml/checkpoints"
-
 
 def hidden_sizes(text: str) -> list[int]:
     """Read ``128,64`` or ``[128, 64]``; an empty text means no hidden layer."""
@@ -119,8 +116,9 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
     add("--output-data-dir", default=environment("SM_OUTPUT_DATA_DIR", ""))
     add(
         "--checkpoint-dir",
-        default=CHECKPOINT_FOLDER if os.path.isdir(CHECKPOINT_FOLDER) else "",
-        help=f"defaults to {CHECKPOINT_FOLDER} if there is that folder; empty: no checkpoints",
+        # There it is kept in S3, if the job was asked to (CheckpointConfig).
+        default="/opt/ml/checkpoints" if os.path.isdir("/opt/ml/checkpoints") else "",
+        help="defaults to /opt/ml/checkpoints if there is that folder; empty: no checkpoints",
     )
     add(
         "--checkpoint-every-steps",
