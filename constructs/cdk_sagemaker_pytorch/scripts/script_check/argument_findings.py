@@ -8,7 +8,7 @@ from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing
 
 from .arguments import UNKNOWN, Argument, Parser
 from .passing import as_passed, is_for_container, is_token, option_of, words_of
-from .replay import NO_VALUE_ACTIONS, Reading, read_all, read_one
+from .replay import NO_VALUE_ACTIONS, Reading, Replay
 from .script import Script
 from .shell_arguments import shell_reading
 from .truth_tests import is_tested_for_truth
@@ -48,6 +48,7 @@ def check_given(
 ) -> None:
     """Note hyperparameters that the script does not take, or takes for something else."""
     given: list[Argument] = []
+    replay = Replay(script, parser)
     own = {name: value for name, value in hyperparameters.items() if not is_for_container(name)}
     if not _check_subcommands(script, parser, own):
         return
@@ -59,11 +60,11 @@ def check_given(
         elif found:
             given += found
             if not is_token(value):
-                _Check(script, parser, found, name, value, passing).run()
+                _Check(script, parser, replay, found, name, value, passing).run()
         elif parser.is_complete and not parser.has_positional(name):
             _note_unknown(script, parser, name)
     _check_required(script, parser, given)
-    _check_together(script, parser, own, passing)
+    _check_together(script, parser, replay, own, passing)
 
 
 def _check_subcommands(script: Script, parser: Parser, hyperparameters: Mapping[str, object]) -> bool:
@@ -105,7 +106,11 @@ def _check_required(script: Script, parser: Parser, given: list[Argument]) -> No
 
 
 def _check_together(
-    script: Script, parser: Parser, hyperparameters: Mapping[str, object], passing: ArgumentPassing
+    script: Script,
+    parser: Parser,
+    replay: Replay,
+    hyperparameters: Mapping[str, object],
+    passing: ArgumentPassing,
 ) -> None:
     """Note what argparse refuses of arguments that are right each by itself."""
     line = parser.strict_line or parser.lenient_line
@@ -126,7 +131,7 @@ def _check_together(
     ]
     if any(shell_reading(text) is not None for text in given) and passing != "exec":
         return
-    reading = read_all(script, parser, given)
+    reading = replay.read_all(given)
     if not reading.error:
         return
     if re.search(r"one of the arguments .* is required", reading.error):
@@ -205,12 +210,13 @@ class _Check:
         self,
         script: Script,
         parser: Parser,
+        replay: Replay,
         arguments: list[Argument],
         name: str,
         value: object,
         passing: ArgumentPassing,
     ) -> None:
-        self._script, self._parser, self._arguments = script, parser, arguments
+        self._script, self._parser, self._replay, self._arguments = script, parser, replay, arguments
         self._name, self._value, self._passing = name, value, passing
         self._text = as_passed(value)
 
@@ -218,11 +224,9 @@ class _Check:
         refusals = []
         for argument in self._arguments:
             # What a shell alone breaks is another finding.
-            ways = [[self._text], *words_of(self._text, self._passing)]
-            readings = [
-                read_one(self._script, self._parser, argument, [option_of(self._name), *words])
-                for words in ways
-            ]
+            ways = words_of(self._text, self._passing)
+            ways = ways if [self._text] in ways else [[self._text], *ways]
+            readings = [self._replay.read_one(argument, [option_of(self._name), *words]) for words in ways]
             refused = [reading for reading in readings if self._is_refused(argument, reading)]
             if len(refused) < len(readings):
                 return
@@ -315,7 +319,7 @@ class _Check:
     def _dash_remedy(self, argument: Argument) -> str:
         if isinstance(self._value, int | float):
             decimal = format(Decimal(repr(self._value)), "f")
-            reading = read_one(self._script, self._parser, argument, [option_of(self._name), decimal])
+            reading = self._replay.read_one(argument, [option_of(self._name), decimal])
             if not reading.error:
                 return f'give it as the text "{decimal}", which argparse takes for a number'
         return (

@@ -7,7 +7,7 @@ from typing import Any
 
 from .arguments import UNKNOWN, Argument, Parser
 from .dataclass_arguments import FieldArgument, dataclass_parsers
-from .script import Function, Script, dotted_name
+from .script import Script, dotted_name
 
 __all__ = ["parser_of"]
 
@@ -34,8 +34,8 @@ class _Reader:
         self.script = script
         self.calls = [node for node in script.nodes if isinstance(node, ast.Call)]
         self.dataclasses = dataclass_parsers(script)
-        self.makers = [call for call in self.calls if self._is_maker(call)]
-        self._function_of = _functions_of_calls(script)
+        own = _own_parsers(script)
+        self.makers = [call for call in self.calls if script.name_of(call.func) in own]
         self._made = _assigned_calls(script)
         self._methods = [(call, self._method(call)) for call in self.calls]
         # Groups are names for their parser; what comes of add_parser is another parser.
@@ -44,18 +44,6 @@ class _Reader:
             for name, call in self._made.items()
             if self._method(call) in ("add_argument_group", "add_mutually_exclusive_group")
         }
-
-    def _is_maker(self, call: ast.Call) -> bool:
-        name = self.script.name_of(call.func)
-        if name == "argparse.ArgumentParser":
-            return True
-        # class Parser(argparse.ArgumentParser)
-        return any(
-            isinstance(node, ast.ClassDef)
-            and node.name == name
-            and any(self.script.name_of(base) == "argparse.ArgumentParser" for base in node.bases)
-            for node in self.script.nodes
-        )
 
     def parser(self) -> Parser:
         subparsers = [call for call, method in self._methods if method == "add_subparsers"]
@@ -133,7 +121,7 @@ class _Reader:
             const=_literal(call, "const"),
             default=_literal(call, "default"),
             dest=str(_literal(call, "dest") or _destination(options)),
-            owner=(self._function_of.get(id(call), 0), self._root(receiver)),
+            owner=(self.script.function_line_at(call.lineno), self._root(receiver)),
             group=receiver
             if self._parents.get(receiver, ("", ""))[1] == "add_mutually_exclusive_group"
             else "",
@@ -213,6 +201,15 @@ class _Reader:
         )
 
 
+def _own_parsers(script: Script) -> set[str]:
+    """Names of the classes that parsers are made of: argparse's, and those that derive from it."""
+    found = {"argparse.ArgumentParser"}
+    for node in script.nodes:
+        if isinstance(node, ast.ClassDef) and any(script.name_of(base) in found for base in node.bases):
+            found.add(node.name)
+    return found
+
+
 def _reads_command_line(parse: ast.Call) -> bool:
     """Whether a parse reads what SageMaker passes, going by a list that the script does not spell out."""
     given = [*parse.args[:1], *(keyword.value for keyword in parse.keywords if keyword.arg == "args")]
@@ -221,17 +218,6 @@ def _reads_command_line(parse: ast.Call) -> bool:
         or (isinstance(argument, ast.Constant) and argument.value is None)
         for argument in given
     )
-
-
-def _functions_of_calls(script: Script) -> dict[int, int]:
-    """Line of the function that each call is in, by the call's identity."""
-    found: dict[int, int] = {}
-    for function in script.nodes:
-        if isinstance(function, Function):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call):
-                    found[id(node)] = function.lineno
-    return found
 
 
 def _assigned_calls(script: Script) -> dict[str, ast.Call]:

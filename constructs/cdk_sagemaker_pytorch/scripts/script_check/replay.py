@@ -1,15 +1,17 @@
 """Lets argparse itself read arguments, with a parser made like the script's."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 from .arguments import UNKNOWN, Argument, Parser
 from .conversions import Conversion, NotUnderstoodError, RefusedError, conversion_of
 from .script import Script
 
-__all__ = ["NO_VALUE_ACTIONS", "Reading", "read_all", "read_one"]
+__all__ = ["NO_VALUE_ACTIONS", "Reading", "Replay"]
 
 NO_VALUE_ACTIONS = (
     "store_true",
@@ -60,49 +62,78 @@ class _Parser(argparse.ArgumentParser):
         raise _Refused("it prints its help and ends")
 
 
-def read_one(script: Script, parser: Parser, argument: Argument, given: Sequence[str]) -> Reading:
-    """Read one option and its values, as if the script had this argument and only the names of the others.
+class Replay:
+    """Parsers made like those of a script, each once.
 
     Parameters
     ----------
     script : Script
         The script.
     parser : Parser
-        Its parser.
-    argument : Argument
-        The argument that the option stands for.
-    given : sequence of str
-        The option, and what follows it.
+        What is known of its parsers.
     """
-    replayed = _new(parser)
-    mine = set(argument.options)
-    try:
-        for other in parser.arguments:
-            if other.is_positional:
-                _add(replayed, script, other, as_required=False)
-            elif names := [name for name in other.options if name not in mine]:
+
+    def __init__(self, script: Script, parser: Parser) -> None:
+        self._script, self._parser = script, parser
+        counts = Counter(name for argument in parser.arguments for name in argument.options)
+        # Arguments that share no name with another one stand side by side in one parser.
+        self._apart = [
+            argument
+            for argument in parser.arguments
+            if any(counts[name] > 1 for name in argument.options) and not argument.is_positional
+        ]
+
+    def read_one(self, argument: Argument, given: Sequence[str]) -> Reading:
+        """Read one option and its values.
+
+        Parameters
+        ----------
+        argument : Argument
+            The argument that the option stands for.
+        given : sequence of str
+            The option, and what follows it.
+        """
+        try:
+            replayed = self._with(argument) if argument in self._apart else self._together
+        except (ValueError, TypeError):  # argparse makes no such argument, and the script fails by itself
+            return Reading("")
+        return _read(replayed, given, _result(argument))
+
+    def read_all(self, given: Sequence[str]) -> Reading:
+        """Read a whole command line, of a script with one parser whose arguments share no names."""
+        replayed = _new(self._parser)
+        groups = {
+            name: replayed.add_mutually_exclusive_group(required=name in self._parser.required_groups)
+            for name in dict.fromkeys(argument.group for argument in self._parser.arguments)
+            if name
+        }
+        try:
+            for argument in self._parser.arguments:
+                _add(groups.get(argument.group, replayed), self._script, argument, as_required=True)
+        except (ValueError, TypeError):
+            return Reading("")
+        return _read(replayed, given, None)
+
+    @cached_property
+    def _together(self) -> "_Parser":
+        return self._with(None)
+
+    def _with(self, mine: Argument | None) -> "_Parser":
+        """Make a parser of what stands side by side, and one argument that does not; of others the names."""
+        replayed = _new(self._parser)
+        own = set(mine.options) if mine is not None else set()
+        for other in self._apart:
+            if other is not mine and (names := [name for name in other.options if name not in own]):
                 # Abbreviations, and texts that begin with a dash, are read by what other names there are.
                 replayed.add_argument(*names, nargs="?", dest="other")
-        _add(replayed, script, argument, as_required=False)
-    except (ValueError, TypeError):  # argparse makes no such argument, and the script fails by itself
-        return Reading("")
-    return _read(replayed, given, argument)
+        for argument in self._parser.arguments:
+            if argument is mine or argument not in self._apart:
+                _add(replayed, self._script, argument, as_required=False)
+        return replayed
 
 
-def read_all(script: Script, parser: Parser, given: Sequence[str]) -> Reading:
-    """Read a whole command line, of a script with one parser."""
-    replayed = _new(parser)
-    groups = {
-        name: replayed.add_mutually_exclusive_group(required=name in parser.required_groups)
-        for name in dict.fromkeys(argument.group for argument in parser.arguments)
-        if name
-    }
-    try:
-        for argument in parser.arguments:
-            _add(groups.get(argument.group, replayed), script, argument, as_required=True)
-    except (ValueError, TypeError):
-        return Reading("")
-    return _read(replayed, given, None)
+def _result(argument: Argument) -> str:
+    return f"result of {argument.line} {argument.options[0]}"
 
 
 def _new(parser: Parser) -> _Parser:
@@ -119,9 +150,8 @@ def _add(container: Any, script: Script, argument: Argument, *, as_required: boo
     keywords: dict[str, Any] = {"action": action}
     if not argument.is_positional:
         keywords["required"] = as_required and argument.is_required
-        keywords["dest"] = "mine"
-        if as_required:
-            del keywords["dest"]
+        if not as_required:
+            keywords["dest"] = _result(argument)
     elif not as_required and argument.nargs not in ("?", "*"):
         keywords["nargs"] = "?"
     if argument.nargs is not None and argument.action not in NO_VALUE_ACTIONS and "nargs" not in keywords:
@@ -162,10 +192,10 @@ def _tolerant(conversion: Conversion, argument: Argument) -> Conversion:
     return convert
 
 
-def _read(parser: _Parser, given: Iterable[str], argument: Argument | None) -> Reading:
+def _read(parser: _Parser, given: Iterable[str], result: str | None) -> Reading:
     try:
         namespace, left_over = parser.parse_known_args(list(given))
     except Exception as error:  # of an action too, such as extend with what is no list
         return Reading(str(error) or type(error).__name__)
-    value = getattr(namespace, "mine", UNKNOWN) if argument is not None else UNKNOWN
+    value = getattr(namespace, result, UNKNOWN) if result is not None else UNKNOWN
     return Reading("", value, tuple(left_over))

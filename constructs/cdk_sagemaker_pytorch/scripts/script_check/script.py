@@ -144,14 +144,23 @@ class Script:
             function.attr for function in calls if isinstance(function, ast.Attribute)
         }
 
+    @cached_property
+    def _all_functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        return [node for node in self.nodes if isinstance(node, Function)]
+
+    def _innermost(self, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        around = [node for node in self._all_functions if node.lineno <= line <= (node.end_lineno or 0)]
+        return max(around, key=lambda node: node.lineno, default=None)
+
     def function_at(self, line: int) -> str:
         """Name of the innermost function that a line is in; empty for none."""
-        around = [
-            node
-            for node in self.nodes
-            if isinstance(node, Function) and node.lineno <= line <= (node.end_lineno or node.lineno)
-        ]
-        return max(around, key=lambda node: node.lineno).name if around else ""
+        function = self._innermost(line)
+        return function.name if function is not None else ""
+
+    def function_line_at(self, line: int) -> int:
+        """First line of the innermost function that a line is in; 0 for none."""
+        function = self._innermost(line)
+        return function.lineno if function is not None else 0
 
     def is_module_name(self, node: ast.Attribute) -> bool:
         """Whether an expression such as ``json.loads`` begins with what the script imports."""

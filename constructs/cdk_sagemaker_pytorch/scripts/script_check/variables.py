@@ -40,9 +40,11 @@ def check_variables(
     channels, hyperparameters, environment : optional
         What the job has; None where that is not known.
     """
-    done_without = _done_without(script) | set(environment or ())
-    for name, line, is_needed in _reads(script):
-        if name in done_without or name in _ALWAYS or not name.startswith("SM_"):
+    known = _ALWAYS | set(environment or ())
+    reads = [read for read in _reads(script) if read[0].startswith("SM_") and read[0] not in known]
+    done_without = _done_without(script) if reads else set()
+    for name, line, is_needed in reads:
+        if name in done_without:
             continue
         if name.startswith("SM_CHANNEL_"):
             if channels is not None:
@@ -104,6 +106,8 @@ def _check_other(script: Script, name: str, line: int, is_needed: bool) -> None:
 
 def _check_deleted(script: Script) -> None:
     """Note a variable that is read after the script itself has deleted it."""
+    if not any(isinstance(node, ast.Delete) for node in script.nodes):
+        return
     for node in script.nodes:
         for body in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
             if isinstance(body, list):
@@ -170,7 +174,7 @@ def _text(script: Script, node: ast.AST) -> str:
 def _assigned(script: Script, tree: ast.AST) -> set[str]:
     """Variables that the script sets itself."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in script.nodes if tree is script.tree else ast.walk(tree):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
             found.add(_key(script, node))
         elif isinstance(node, ast.Call):
