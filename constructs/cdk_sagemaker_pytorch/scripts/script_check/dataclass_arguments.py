@@ -58,8 +58,8 @@ def dataclass_parsers(script: Script) -> list[DataclassParser]:
     """Find the parsers of a script that are made from dataclasses."""
     makers = [
         node
-        for node in script.nodes
-        if isinstance(node, ast.Call) and dotted_name(node.func).rpartition(".")[2] == "HfArgumentParser"
+        for node in script.nodes_of(ast.Call)
+        if dotted_name(node.func).rpartition(".")[2] == "HfArgumentParser"
     ]
     if not makers:
         return []

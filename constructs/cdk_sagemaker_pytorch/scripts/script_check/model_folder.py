@@ -45,10 +45,8 @@ def check_model_folder(
 def _declarations(script: Script) -> list[ast.Call]:
     return [
         call
-        for call in script.nodes
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "add_argument"
+        for call in script.nodes_of(ast.Call)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"
     ]
 
 
@@ -75,10 +73,7 @@ def _arguments_of_folder(
 
 
 def _trains(script: Script) -> bool:
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in ("backward", "fit", "train", "step")
-        for node in script.nodes
-    )
+    return any(node.attr in ("backward", "fit", "train", "step") for node in script.nodes_of(ast.Attribute))
 
 
 def _uses(node: ast.AST, of_folder: set[str]) -> bool:

@@ -32,7 +32,7 @@ class _Reader:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.calls = [node for node in script.nodes if isinstance(node, ast.Call)]
+        self.calls = script.nodes_of(ast.Call)
         self.dataclasses = dataclass_parsers(script)
         own = _own_parsers(script)
         self.makers = [call for call in self.calls if script.name_of(call.func) in own]
@@ -65,7 +65,7 @@ class _Reader:
             is_complete=None not in arguments and self._is_complete(),
             strict_line=min(strict) if strict and not is_lenient else None,
             lenient_line=min(lenient) if lenient else None,
-            uses_leftovers=self._uses_leftovers(),
+            uses_leftovers=is_lenient and self._uses_leftovers(),
             allows_abbreviations=not any(_literal(call, "allow_abbrev") is False for call in self.makers),
             adds_help=not any(_literal(call, "add_help") is False for call in self.makers),
             required_groups=frozenset(
@@ -204,8 +204,8 @@ class _Reader:
 def _own_parsers(script: Script) -> set[str]:
     """Names of the classes that parsers are made of: argparse's, and those that derive from it."""
     found = {"argparse.ArgumentParser"}
-    for node in script.nodes:
-        if isinstance(node, ast.ClassDef) and any(script.name_of(base) in found for base in node.bases):
+    for node in script.nodes_of(ast.ClassDef):
+        if any(script.name_of(base) in found for base in node.bases):
             found.add(node.name)
     return found
 
@@ -223,8 +223,12 @@ def _reads_command_line(parse: ast.Call) -> bool:
 def _assigned_calls(script: Script) -> dict[str, ast.Call]:
     """Find calls whose result has a name."""
     found: dict[str, ast.Call] = {}
-    for node in script.nodes:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+    assignments: list[ast.Assign | ast.AnnAssign] = [
+        *script.nodes_of(ast.Assign),
+        *script.nodes_of(ast.AnnAssign),
+    ]
+    for node in assignments:
+        if isinstance(node.value, ast.Call):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found |= {dotted_name(target): node.value for target in targets if dotted_name(target)}
     return found

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from .finding import Finding, Severity
 
@@ -20,6 +21,8 @@ HANDLERS = {
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Script:
@@ -106,18 +109,27 @@ class Script:
         return self._full_names.get(first, first) + dot + rest
 
     @cached_property
+    def _by_type(self) -> dict[type, list[ast.AST]]:
+        found: dict[type, list[ast.AST]] = {}
+        for node in self.nodes:
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes_of(self, *kinds: type[Node]) -> list[Node]:
+        """Nodes of some kinds, kind by kind."""
+        return [node for kind in kinds for node in self._by_type.get(kind, [])]  # type: ignore[misc]
+
+    @cached_property
     def bound_names(self) -> set[str]:
         """Names that the script gives a meaning of its own, at whatever place."""
-        return {
-            node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        } | {node.name for node in self.nodes if isinstance(node, Function | ast.ClassDef)}
+        names = {node.id for node in self.nodes_of(ast.Name) if isinstance(node.ctx, ast.Store)}
+        functions = {node.name for node in self._all_functions}
+        return names | functions | {node.name for node in self.nodes_of(ast.ClassDef)}
 
     @cached_property
     def constants(self) -> dict[str, object]:
         """Literal values of names that are assigned once, at the top level."""
-        stored = Counter(
-            node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        )
+        stored = Counter(node.id for node in self.nodes_of(ast.Name) if isinstance(node.ctx, ast.Store))
         found: dict[str, object] = {}
         for statement in self.tree.body:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
@@ -139,14 +151,14 @@ class Script:
     @cached_property
     def called_names(self) -> set[str]:
         """Names of the functions and methods that the script calls, without what they belong to."""
-        calls = [node.func for node in self.nodes if isinstance(node, ast.Call)]
+        calls = [node.func for node in self.nodes_of(ast.Call)]
         return {self.name_of(function).rpartition(".")[2] for function in calls} | {
             function.attr for function in calls if isinstance(function, ast.Attribute)
         }
 
     @cached_property
     def _all_functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-        return [node for node in self.nodes if isinstance(node, Function)]
+        return [*self.nodes_of(ast.FunctionDef), *self.nodes_of(ast.AsyncFunctionDef)]
 
     def _innermost(self, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         around = [node for node in self._all_functions if node.lineno <= line <= (node.end_lineno or 0)]

@@ -106,7 +106,7 @@ def _check_other(script: Script, name: str, line: int, is_needed: bool) -> None:
 
 def _check_deleted(script: Script) -> None:
     """Note a variable that is read after the script itself has deleted it."""
-    if not any(isinstance(node, ast.Delete) for node in script.nodes):
+    if not script.nodes_of(ast.Delete):
         return
     for node in script.nodes:
         for body in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
@@ -142,7 +142,8 @@ def _reads(script: Script) -> Iterator[tuple[str, int, bool]]:
 
 def _reads_of(script: Script, tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     """Name, line, and whether it must be there, of each variable that is read without a default."""
-    for node in script.nodes if tree is script.tree else ast.walk(tree):
+    nodes = script.nodes_of(ast.Subscript, ast.Call) if tree is script.tree else ast.walk(tree)
+    for node in nodes:
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Store):
             if name := _key(script, node):
                 yield name, node.lineno, True
