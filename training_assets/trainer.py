@@ -286,7 +286,7 @@ class Trainer:
         rows = sum(min(end, of_process) - min(begin, of_process) for of_process in self._rows_by_process)
         # A process that has run out of rows still takes part, with none.
         starts = range(begin, min(end, max(self._rows_by_process)), size)
-        total = torch.zeros((), device=self._process.device)
+        losses = []
         for start in starts:
             batch = order[start : start + size]
             with self._until_summed(is_last=start == starts[-1]):
@@ -295,12 +295,12 @@ class Trainer:
                 loss = self._loss(outputs.float(), self._y[batch])
                 # Between processes gradients are averaged: this makes it the mean over all rows.
                 scaler.scale(loss * (self._process.world_size / rows)).backward()
-            total += loss.detach()
+            losses.append(loss.detach())
         scaler.step(self._optimizer)
         scaler.update()
         self._schedule.step()
         self._optimizer.zero_grad()
-        return total
+        return sum(losses[1:], losses[0])
 
     def _until_summed(self, is_last: bool) -> ContextManager[Any]:
         """Keep gradients in the process, until those of the last batch of a step."""
