@@ -70,6 +70,19 @@ def summed(values: torch.Tensor, process: Process) -> torch.Tensor:
     return values
 
 
+def broadcast(content: bytes, process: Process) -> bytes:
+    """Give all processes the bytes that the first one has."""
+    if process.world_size == 1:
+        return content
+    length = torch.tensor([len(content)], device=process.device)
+    dist.broadcast(length, 0)
+    values = torch.zeros(int(length), dtype=torch.uint8, device=process.device)
+    if process.rank == 0 and content:
+        values.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    dist.broadcast(values, 0)
+    return values.cpu().numpy().tobytes()
+
+
 def gathered(values: torch.Tensor, process: Process) -> torch.Tensor:
     """Concatenate the 1-D tensors of all processes, which may differ in length."""
     if process.world_size == 1:

@@ -3,6 +3,7 @@ import pytest
 import torch
 from channel_data import Table, read_channel, share_of
 from process_group import Process
+from rows import Rows, RowsOnDisk
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
 
@@ -36,6 +37,49 @@ def test_plain_x_and_y_are_a_pair(tmp_path):
     np.save(tmp_path / "y.npy", Y)
 
     assert read_channel(str(tmp_path), "train").x.shape == (6, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_rows_on_the_disk_are_those_in_memory(tmp_path, dtype):
+    x = np.arange(60).reshape(12, 5).astype(dtype)
+    for part, rows in (("part-0-", slice(0, 5)), ("part-1-", slice(5, 6)), ("part-2-", slice(6, None))):
+        np.save(tmp_path / f"{part}x.npy", x[rows])
+        np.save(tmp_path / f"{part}y.npy", np.arange(12)[rows])
+    table = read_channel(str(tmp_path), "train", "always")
+    assert isinstance(table.x, RowsOnDisk)
+    in_memory = read_channel(str(tmp_path), "train", "never")
+    process = Process(1, 3, 1, 3, "algo-1", torch.device("cpu"))
+
+    for mine, mine_in_memory in (
+        (table, in_memory),
+        (share_of(process, table, "train"), share_of(process, in_memory, "train")),
+    ):
+        rows, rows_in_memory = Rows(mine.x, process.device), Rows(mine_in_memory.x, process.device)
+        order = torch.randperm(len(rows))
+        assert torch.equal(rows[order], rows_in_memory[order])
+        assert rows[order].dtype == torch.float32
+        assert rows[order[:0]].shape == (0, 5)
+        assert torch.equal(torch.cat(list(rows.blocks(2))), rows_in_memory[torch.arange(len(rows))])
+        assert rows.checksum() == rows_in_memory.checksum()
+        np.testing.assert_array_equal(mine.y, mine_in_memory.y)
+
+
+def test_npy_pairs_stay_on_the_disk_where_they_are_large_for_the_memory(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    for share, processes, expected in ((4, 1, False), (3, 1, True), (4, 2, True)):
+        monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": size * share, "SC_PAGE_SIZE": 1}.get)
+        table = read_channel(str(tmp_path), "train", processes=processes)
+        assert isinstance(table.x, RowsOnDisk) is expected
+
+
+def test_fails_when_a_row_on_the_disk_is_not_finite(tmp_path):
+    np.save(tmp_path / "x.npy", np.where(X == 6, np.nan, X))
+    np.save(tmp_path / "y.npy", Y)
+
+    with pytest.raises(ValueError, match=r"x\.npy: x must be finite, its row 3 is not"):
+        read_channel(str(tmp_path), "train", "always")
 
 
 @pytest.mark.parametrize("header", ["", "label,first,second\n", "\ufefflabel,first,second\n"])

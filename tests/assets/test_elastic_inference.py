@@ -1,8 +1,10 @@
 import contextlib
 import importlib.util
 
+import numpy as np
 import pytest
 import torch
+import train
 
 # TorchScript is what SageMaker's default model_fn loads.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
@@ -58,6 +60,30 @@ def test_predictions_run_on_the_accelerator(script, monkeypatch):
 
     assert script.predict_fn(torch.ones(2), model).tolist() == [2, 2]
     assert entered == [(True, {"target_device": "eia:0"}, False), "left"]
+
+
+def test_what_the_bundled_script_exports_is_served_on_the_accelerator(script, tmp_path, monkeypatch):
+    random = np.random.RandomState(0)
+    y = np.arange(40) % 2
+    x = random.randn(40, 3) + 4 * y[:, None]
+    (tmp_path / "train").mkdir()
+    np.savez(tmp_path / "train" / "part.npz", x=x, y=y)
+    folders = [f"--{name}={tmp_path / name}" for name in ("train", "model-dir", "output-data-dir")]
+    train.main([*folders, "--torchscript=trace", "--epochs=20", "--num-gpus=0"])
+    targets = []
+
+    @contextlib.contextmanager
+    def optimized_execution(should_optimize, options):
+        targets.append(options["target_device"])
+        yield
+
+    monkeypatch.setattr(torch.jit, "optimized_execution", optimized_execution)
+
+    model = script.model_fn(str(tmp_path / "model-dir"))
+    probabilities = script.predict_fn(torch.from_numpy(x).float(), model)
+
+    assert targets == ["eia:0"]
+    assert (probabilities.argmax(1).numpy() == y).mean() > 0.9
 
 
 def test_script_runs_on_the_python_of_its_container(assets):

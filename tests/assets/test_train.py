@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 import train
+from labels import find_classes
 from process_group import Process
 from report import METRIC_DEFINITIONS
 from serving.bundled_model import load_bundled_model
-from trainer import find_classes
+from serving.handlers import model_fn
 
 from cdk_sagemaker_pytorch.local.base.processes import free_port
 
@@ -131,6 +132,110 @@ def test_labels_are_any_whole_numbers(tmp_path):
     assert metrics["final"]["test_accuracy"] > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("way", ["trace", "script"])
+@pytest.mark.parametrize("targets", [1, 2], ids=["classes", "quantities"])
+def test_a_torchscript_model_answers_as_the_weights_do(tmp_path, way, targets):
+    x, y = two_blobs()
+    write_npz(tmp_path, "train", x, y if targets == 1 else np.stack([x[:, 0] * 9 + 2, x[:, 1]], axis=1))
+    train_here(tmp_path, "--epochs=2")
+    reference = model_fn(str(tmp_path / "model"))
+    (tmp_path / "model" / "model.pth").unlink()
+
+    train_here(tmp_path, "--epochs=2", f"--torchscript={way}")
+
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["model.pt"]
+    model = model_fn(str(tmp_path / "model"))  # of our handlers, which prefer model.pt
+    plain = torch.jit.load(str(tmp_path / "model" / "model.pt"))  # all that AWS's default model_fn does
+    rows = torch.from_numpy(x[:7]).float()
+    with torch.no_grad():
+        for some in (rows, rows[:1]):
+            assert isinstance(model, torch.jit.ScriptModule)
+            assert torch.allclose(model(some), reference(some), rtol=1e-5, atol=1e-6)
+            assert torch.equal(model(some), plain(some))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_fails_when_the_torchscript_model_answers_otherwise(tmp_path, monkeypatch):
+    write_npz(tmp_path, "train", *two_blobs())
+    script = torch.jit.script
+    monkeypatch.setattr("torch.jit.script", lambda served: script(torch.nn.Linear(3, 2)))
+
+    with pytest.raises(RuntimeError, match=r"TorchScript model \(script\) does not answer as the model"):
+        train_here(tmp_path, "--epochs=1", "--torchscript=script")
+
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_accumulated_batches_are_one_batch(tmp_path):
+    write_npz(tmp_path, "train", *two_blobs(rows=37))
+    weights = []
+    for batches in (["--batch-size=12"], ["--batch-size=4", "--accumulation-steps=3"]):
+        train_here(tmp_path, "--epochs=3", "--dropout=0", *batches)
+        weights.append(torch.load(tmp_path / "model" / "model.pth", weights_only=True)["state_dict"])
+
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path):
+    x, y = two_blobs()
+    write_npz(tmp_path, "train", x, y)
+    write_npz(tmp_path, "test", x, 1 - y)  # the longer it learns, the worse
+    arguments = ("--epochs=20", "--learning-rate=0.05", "--metric=test_loss")
+    metrics = train_here(tmp_path, *arguments, "--patience=2", "--keep=best")
+
+    losses = [epoch["test_loss"] for epoch in metrics["epochs"]]
+    assert metrics["best_epoch"] == 1 + losses.index(min(losses))
+    assert len(losses) == metrics["best_epoch"] + 2 < 20
+    model = load_bundled_model(tmp_path / "model" / "model.pth")
+    answered = model(torch.from_numpy(x).float())[range(len(y)), 1 - y].log().mean()
+    assert -answered.item() == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_accuracy_is_better_when_it_is_higher(tmp_path):
+    x, y = two_blobs()
+    write_npz(tmp_path, "train", x, y)
+    write_npz(tmp_path, "test", x, y)
+
+    metrics = train_here(
+        tmp_path, "--epochs=8", "--learning-rate=0.002", "--metric=test_accuracy", "--seed=3"
+    )
+
+    scores = [epoch["test_accuracy"] for epoch in metrics["epochs"]]
+    assert scores[0] < max(scores)
+    assert metrics["best_epoch"] == 1 + scores.index(max(scores))
+
+
+def test_bfloat16_learns_as_well(tmp_path):
+    x, y = two_blobs()
+    for channel in ("train", "test"):
+        write_npz(tmp_path, channel, x, y)
+    found = {}
+    for precision in ("float32", "bfloat16", "auto"):
+        arguments = ("--epochs=5", "--learning-rate=0.05", f"--precision={precision}")
+        found[precision] = train_here(tmp_path, *arguments)["final"]
+
+    assert found["bfloat16"]["test_accuracy"] > 0.9
+    assert found["bfloat16"]["train_loss"] != found["float32"]["train_loss"]
+    assert found["auto"] == found["float32"]  # such small layers gain nothing on any CPU
+
+
+def test_rows_on_the_disk_train_the_same_model(tmp_path):
+    x, y = two_blobs()
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    for part, rows in (("0", slice(0, 15)), ("1", slice(15, None))):
+        np.save(tmp_path / "data" / "train" / f"{part}-x.npy", x[rows])
+        np.save(tmp_path / "data" / "train" / f"{part}-y.npy", y[rows])
+    weights = []
+    for memory_map in ("never", "always"):
+        train_here(tmp_path, "--epochs=2", f"--memory-map={memory_map}", "--torchscript=no")
+        weights.append(torch.load(tmp_path / "model" / "model.pth", weights_only=True)["state_dict"])
+
+    assert all(torch.equal(weights[0][name], tensor) for name, tensor in weights[1].items())
+    train_here(tmp_path, "--epochs=1", "--memory-map=always", "--torchscript=script")
+
+
 @pytest.mark.parametrize(
     ("labels", "task", "expected"),
     [
@@ -216,6 +321,11 @@ def test_sizes_may_come_in_parts_as_a_shell_makes_them(tmp_path):
     [
         (["--epochs=0"], "--epochs must be at least 1, got 0"),
         (["--epochs=0", "--learning-rate=-1"], "--epochs must be at least 1, got 0; --learning-rate must be"),
+        (["--metric=test_loss"], "--metric must be auto or train_loss without a channel named test, got"),
+        (
+            ["--accumulation-steps=0", "--patience=-1"],
+            "--accumulation-steps must be at least 1, got 0; --",
+        ),
         (["--epochs=many"], "argument --epochs: invalid int value: 'many'"),
         (["--hidden-sizes=8,0"], "each size must be at least 1, got 8,0"),
         (["--hidden-sizes=many"], "argument --hidden-sizes: invalid literal for int"),
@@ -264,6 +374,21 @@ def test_fails_when_labels_do_not_fit(tmp_path, train_y, test_y, arguments, mess
 
     with pytest.raises(ValueError, match=message):
         train_here(tmp_path, *arguments)
+
+
+def test_fails_when_the_metric_is_of_another_task(tmp_path):
+    for channel in ("train", "test"):
+        write_npz(tmp_path, channel, *two_blobs())
+
+    with pytest.raises(ValueError, match="must be one of train_loss, test_loss, test_accuracy for a classif"):
+        train_here(tmp_path, "--metric=test_rmse")
+
+
+def test_fails_when_the_cpu_is_asked_for_float16(tmp_path):
+    write_npz(tmp_path, "train", *two_blobs())
+
+    with pytest.raises(ValueError, match="--precision float16 needs a GPU: use bfloat16 or float32"):
+        train_here(tmp_path, "--precision=float16")
 
 
 def test_fails_when_the_test_channel_has_other_features(tmp_path, training_job):

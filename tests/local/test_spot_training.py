@@ -1,12 +1,14 @@
 """Spot instances that are reclaimed, and checkpoints that survive it."""
 
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
@@ -15,6 +17,8 @@ from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError
 from cdk_sagemaker_pytorch.local.base.processes import free_port
 
 pytestmark = pytest.mark.local
+
+ROOT = Path(__file__).parents[2]
 
 EPOCHS = 8
 # Gradients are averaged over two hosts; the first writes a checkpoint after each epoch, and both begin with
@@ -332,3 +336,85 @@ def test_fails_when_the_request_cannot_be_right(train: Callable[..., Any], bucke
     for path in ("/opt/ml", "/opt/ml/../../etc", "checkpoints"):
         with pytest.raises(ClientError, match="LocalPath of CheckpointConfig must be"):
             train("pass", CheckpointConfig={"S3Uri": f"s3://{bucket}/c", "LocalPath": path})
+
+
+# The bundled script on both hosts, which stops before its sixth step until there is a gate.
+GATED = """
+import os, sys, time
+import train, trainer
+
+step, steps = trainer.Trainer._step, []
+def gated(self, *arguments):
+    steps.append(1)
+    while len(steps) == 6 and not os.path.exists("GATE"):
+        time.sleep(0.01)
+    return step(self, *arguments)
+trainer.Trainer._step = gated
+train.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(why_no_container_view() is not None, reason=f"mounts: {why_no_container_view()}")
+def test_the_bundled_script_continues_bit_by_bit(
+    aws: LocalAws,
+    train: Callable[..., Any],
+    name: str,
+    bucket: str,
+    put_archive: Callable[..., str],
+    tmp_path: Path,
+    wait_for: Callable[..., Any],
+    wait_for_end: Callable[[str], dict[str, Any]],
+) -> None:
+    s3 = aws.client("s3")
+    rows = "".join(f"{number % 2},{number % 7},{number % 2 * 3 + number % 5}\n" for number in range(80))
+    s3.put_object(Bucket=bucket, Key="train/rows.csv", Body=rows.encode())
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/train/"}
+    files = {path.name: path.read_text() for path in (ROOT / "training_assets").glob("*.py")}
+
+    def start(job_name: str) -> None:
+        gate = tmp_path / job_name
+        uri = put_archive(f"{job_name}.tar.gz", {**files, "gated.py": GATED.replace("GATE", str(gate))})
+        hyperparameters = {
+            "sagemaker_program": "gated.py",
+            "sagemaker_submit_directory": uri,
+            "epochs": 80,
+            "batch-size": 4,
+            "accumulation-steps": 2,
+            "hidden-sizes": "8",
+        }
+        train(
+            "",
+            wait=False,
+            TrainingJobName=job_name,
+            HyperParameters={key: json.dumps(value) for key, value in hyperparameters.items()},
+            InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+            CheckpointConfig={"S3Uri": f"s3://{bucket}/checkpoints/{job_name}/"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1},
+            **SPOT,
+        )
+
+    def saved(job_name: str) -> list[str]:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"checkpoints/{job_name}/")
+        return [item["Key"].rpartition("/")[2] for item in listed.get("Contents", [])]
+
+    whole, parts = f"{name}-whole", f"{name}-parts"
+    (tmp_path / whole).touch()
+    start(whole)
+    start(parts)
+    one = wait_for_end(whole)
+    # After the first epoch, of five steps; the processes ask each other at least each 200 steps.
+    wait_for(lambda: saved(parts))
+    aws.interrupt(parts, grace_seconds=60)
+    (tmp_path / parts).touch()
+    other = wait_for_end(parts)
+
+    assert (one["TrainingJobStatus"], other["TrainingJobStatus"]) == ("Completed", "Completed")
+    log = (aws.logs_directory / "training" / parts / "algo-1.log").read_text()
+    assert "SIGTERM: ends, and continues from the checkpoint in /opt/ml/checkpoints" in log
+    assert "continues from checkpoint-" in log
+    assert not [key for key in saved(parts) if not key.startswith("checkpoint-")]
+    weights = [
+        torch.load(io.BytesIO(_members(aws, job)["model.pth"]), weights_only=True)["state_dict"]
+        for job in (one, other)
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

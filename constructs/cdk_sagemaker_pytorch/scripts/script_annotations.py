@@ -32,6 +32,7 @@ def annotate_training_script(
     hyperparameters: Mapping[str, Any],
     channels: Collection[str],
     framework_version: FrameworkVersion,
+    environment: Collection[str] = (),
     py_version: str | None = None,
 ) -> None:
     """Annotate a construct with what is wrong with its training script.
@@ -51,6 +52,8 @@ def annotate_training_script(
         Names of its input channels.
     framework_version : FrameworkVersion
         PyTorch version of the training container.
+    environment : collection of str, optional
+        Names of the variables that the job sets. Defaults to none.
     py_version : str, optional
         Python of the container. Defaults to the newest of the version's images.
     """
@@ -62,8 +65,10 @@ def annotate_training_script(
         hyperparameters={name: _as_decoded(value) for name, value in hyperparameters.items()},
         channels=channels,
         framework_version=framework_version,
+        environment=environment,
+        py_version=py_version,
     )
-    may_be_given = {"Training.requiredArgument"}
+    may_be_given = {"Training.requiredArgument", "Training.hyperparameterVariable"}
     if channels:  # without any, an execution can give none either
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")

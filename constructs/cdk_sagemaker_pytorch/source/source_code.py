@@ -15,7 +15,9 @@ from cdk_sagemaker_pytorch.common.options import BUCKET, ListOf, Resource, Text,
 from cdk_sagemaker_pytorch.common.problems import Problems
 
 from .archive_cache import FileState, archive_key, file_states, pack
+from .default_excludes import SourceFilter
 from .exclude_patterns import ExcludePatterns
+from .left_out import LeftOut
 from .shipped_assets import shipped_asset
 from .source_archive import collect_files
 
@@ -133,9 +135,11 @@ class SourceCode:
             Further files and directories, copied beside the script, which imports them by their names.
             Defaults to none.
         exclude : sequence of str, optional
-            Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none;
-            caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …), version control and virtual
-            environments (``.venv``) are always left out.
+            Patterns as in a ``.gitignore``, relative to `source_dir`; case matters. Defaults to none.
+            Caches (``__pycache__``, ``*.pyc``, ``.ipynb_checkpoints``, …) and version control are always
+            left out. So are, unless a pattern such as ``!ca.pem`` lets them in, virtual environments,
+            ``cdk.out``, ``node_modules``, and what is secret by its name: ``.env*``, ``*.pem``, private
+            keys such as ``id_rsa``, ``.netrc``, ``.aws/`` and the like.
 
         Raises
         ------
@@ -298,7 +302,7 @@ class SourceCode:
         """What ships of the code on this machine, by path relative to the script's folder."""
         if self._source_dir is None:
             return frozenset()
-        files = self._own_files() | self._dependency_files()
+        files = self._own_files(LeftOut()) | self._dependency_files(LeftOut())
         folder = Path(self.entry_point).parent.as_posix()
         prefix = "" if folder == "." else f"{folder}/"
         return frozenset(name.removeprefix(prefix) for name in files if name.startswith(prefix))
@@ -319,7 +323,26 @@ class SourceCode:
     @property
     def has_requirements(self) -> bool:
         """Whether a requirements.txt ships at the top; not known, so False, for source code in S3."""
-        name = "requirements.txt"
+        return self.ships("requirements.txt")
+
+    @property
+    def top_modules(self) -> list[str]:
+        """Modules and packages of Python that ship at the top; none for source code in S3."""
+        if self._source_dir is None:
+            return []
+        files = self._own_files(LeftOut())
+        names = {name.removesuffix(".py") for name in files if name.endswith(".py") and "/" not in name}
+        packages = {name.removesuffix("/__init__.py") for name in files if name.endswith("/__init__.py")}
+        return sorted(names | {name for name in packages if "/" not in name})
+
+    def ships(self, name: str) -> bool:
+        """Whether a file ships at the top; not known, so False, for source code in S3.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        """
         return (
             self._source_dir is not None
             and not self._is_single_file
@@ -345,7 +368,10 @@ class SourceCode:
         """
         if self._bucket is not None:
             return self._in_s3(self._bucket)
-        return self._bind(scope, construct_id, self._with_dependencies(), most_bytes=_MOST_TRAINING_BYTES)
+        left_out = LeftOut()
+        files = self._with_dependencies(left_out)
+        left_out.annotate(scope)
+        return self._bind(scope, construct_id, files, most_bytes=_MOST_TRAINING_BYTES)
 
     def bind_inference(self, scope: Construct, construct_id: str, *, with_handlers: bool) -> SourceArchive:
         """Ship the source code for an endpoint.
@@ -369,7 +395,9 @@ class SourceCode:
             archive = self._in_s3(self._bucket)
             handlers = bind_handlers(scope, "Handlers") if with_handlers else None
             return replace(archive, has_handlers=with_handlers, handlers=handlers)
-        files = self._with_dependencies()
+        left_out = LeftOut()
+        files = self._with_dependencies(left_out)
+        left_out.annotate(scope)
         if with_handlers:
             files |= _handler_files()
         archive = self._bind(scope, construct_id, files, most_bytes=_MOST_INFERENCE_BYTES)
@@ -386,31 +414,40 @@ class SourceCode:
         asset = _stage(scope, construct_id, files, states)
         return SourceArchive(asset.bucket, asset.s3_object_key, self.entry_point)
 
-    def _own_files(self) -> dict[str, str]:
+    def _own_files(self, left_out: LeftOut) -> dict[str, str]:
         if self._source_dir is None:
             return {}
         if self._is_single_file:
             return {self.entry_point: str(self._source_dir / self.entry_point)}
-        return collect_files(self._source_dir, is_excluded=ExcludePatterns(self._exclude).excludes)
+        return self._filtered(self._source_dir, self._exclude, left_out)
 
-    def _dependency_files(self) -> dict[str, str]:
+    def _filtered(
+        self, folder: Path, exclude: Sequence[str], left_out: LeftOut, prefix: str = ""
+    ) -> dict[str, str]:
+        source_filter = SourceFilter(folder, exclude)
+        files = collect_files(folder, is_excluded=source_filter.excludes)
+        left_out.secrets += [prefix + name for name in source_filter.secrets]
+        left_out.made_by_tools += [prefix + name for name in source_filter.made_by_tools]
+        return files
+
+    def _dependency_files(self, left_out: LeftOut) -> dict[str, str]:
         files: dict[str, str] = {}
         for dependency in self._dependencies:
             if dependency.is_dir():
-                inside = collect_files(dependency).items()
+                inside = self._filtered(dependency, (), left_out, f"{dependency.name}/").items()
                 files |= {f"{dependency.name}/{name}": path for name, path in inside}
             else:
                 files[dependency.name] = str(dependency)
         return files
 
-    def _with_dependencies(self) -> dict[str, str]:
-        files = self._own_files()
+    def _with_dependencies(self, left_out: LeftOut) -> dict[str, str]:
+        files = self._own_files(left_out)
         problems = Problems("SourceCode")
         problems.check(
             self.entry_point in files,
             f"exclude must leave the entry point in, got {list(self._exclude)} for {self.entry_point}",
         )
-        for name, path in self._dependency_files().items():
+        for name, path in self._dependency_files(left_out).items():
             problems.check(
                 name not in files,
                 f"dependencies must not replace files of source_dir, got {path} for {name}",

@@ -24,6 +24,7 @@ from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 
 from .code_channel import CODE_CHANNEL, check_code_channel, code_channel, submit_directory
+from .entry_point import check_entry_point, warn_of_shadowed_modules
 from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
 from .metric_definitions import check_metric_definitions, metric_names
@@ -156,6 +157,8 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         self._environment = check_environment(problems, environment, shape="TrainingEnvironment")
         check_inputs(problems, inputs)
         self.source_code = source_code or SourceCode.bundled_training()
+        if isinstance(self.source_code, SourceCode):
+            check_entry_point(problems, self.source_code, self._options, self.framework_version)
         if self._networking.enable_network_isolation:
             check_code_channel(problems, inputs, self.source_code)
         problems.raise_if_any()
@@ -262,11 +265,13 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         return self._states
 
     def _bind_code(self, py_version: str | None) -> SourceArchive:
+        warn_of_shadowed_modules(self, self.source_code)
         annotate_training_script(
             self,
             self.source_code,
             hyperparameters=self._given.values,
             channels=self.inputs,
+            environment=self._environment,
             framework_version=self.framework_version,
             py_version=py_version,
         )

@@ -334,7 +334,7 @@ def test_nothing_is_found_in_the_bundled_scripts(stack: Stack, data: s3.IBucket)
 def test_a_misspelt_hyperparameter_of_the_bundled_script_is_an_error(stack: Stack) -> None:
     PyTorchTrainingJob(stack, "Training", framework_version="2.13", hyperparameters={"hidden_sizes": "64"})
     Annotations.from_stack(stack).has_error(
-        "/Stack/Training", Match.string_like_regexp("train.py:.*name it hidden-sizes")
+        "/Stack/Training", Match.string_like_regexp("arguments.py:.*name it hidden-sizes")
     )
 
 

@@ -135,13 +135,17 @@ def test_a_value_is_refused_exactly_where_int_refuses_its_text(
         "    parser.add_argument('--value', type=int)\n"
         "    parser.parse_args()\n"
     )
+    # A text such as -1e+16 is another option to argparse.
+    is_option = re.match(r"-(?!\d+$|\d*\.\d+$).", str(value)) is not None
     try:
         int(str(value))
-        refused = False
+        refused = is_option
     except ValueError:
         refused = True
     found = check_training_script(script, hyperparameters={"value": value})
-    assert [finding.id for finding in found] == ["Training.wrongType"] * refused
+    assert [finding.id for finding in found] == (
+        ["Training.dashValue" if is_option else "Training.wrongType"] * refused
+    )
 
 
 @given(st.data())
@@ -233,3 +237,57 @@ def test_the_module_can_be_run() -> None:
     )
     assert done.returncode == 1
     assert "[Script.syntax]" in done.stdout
+
+
+def test_the_parser_of_a_module_beside_the_script_is_read(tmp_path: Path) -> None:
+    (tmp_path / "options").mkdir()
+    (tmp_path / "options" / "__init__.py").write_text("")
+    (tmp_path / "options" / "reading.py").write_text(
+        "import argparse\ndef read():\n    parser = argparse.ArgumentParser()\n"
+        "    parser.add_argument('--epochs', type=int)\n    return parser.parse_args()\n"
+    )
+    script = tmp_path / "train.py"
+    script.write_text("from options.reading import read\nif __name__ == '__main__':\n    print(read())\n")
+
+    found = check_training_script(script, hyperparameters={"epochs": "many"})
+
+    assert [(Path(finding.path).name, finding.line, finding.id) for finding in found] == [
+        ("reading.py", 4, "Training.wrongType")
+    ]
+
+
+PARSER = """
+import argparse, os
+parser = argparse.ArgumentParser()
+parser.add_argument({})
+arguments = parser.parse_args()
+model.backward()
+save(model, arguments.out)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "helper", "hyperparameters"),
+    [
+        (
+            "from helper import train, save\ntrain.backward()\nsave(1)\n",
+            "import os\nos.environ['SM_MODEL_DIR']\n",
+            {},
+        ),
+        ("import helper\nhelper.fit.fit()\n", "def save(model, model_dir='/opt/ml/model'):\n    pass\n", {}),
+        (
+            PARSER.format('"--out"'),
+            "",
+            {"out": "/opt/ml/model/x"},
+        ),
+        (PARSER.format('"--out", default=os.environ["SM_MODEL_DIR"]'), "", {}),
+    ],
+)
+def test_saving_elsewhere_or_by_other_names_is_understood(
+    tmp_path: Path, script: str, helper: str, hyperparameters: dict[str, object]
+) -> None:
+    (tmp_path / "helper.py").write_text(helper)
+    (tmp_path / "train.py").write_text(script)
+    found = check_training_script(tmp_path / "train.py", hyperparameters=hyperparameters)
+
+    assert "Training.modelDir" not in [finding.id for finding in found]

@@ -1,9 +1,13 @@
 """The syntax tree of a script, and questions about it that several checks ask."""
 
 import ast
+import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from .finding import Finding, Severity
 
@@ -21,6 +25,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # A comment that allows a finding, with the reason after a second colon.
 _ALLOWED = re.compile(r"#\s*script-check:\s*allow\s+(?P<id>\w+\.\w+):\s*\S")
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Script:
@@ -69,6 +74,7 @@ class Script:
             for name, value in _aliases(self.nodes).items()
             if name not in self._full_names
         }
+        self.imported_names = _bound_by_imports(self.nodes)
         self.star_imports = any(
             isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
             for node in self.nodes
@@ -114,6 +120,76 @@ class Script:
         first, dot, rest = name.partition(".")
         return self._full_names.get(first, first) + dot + rest
 
+    @cached_property
+    def _by_type(self) -> dict[type, list[ast.AST]]:
+        found: dict[type, list[ast.AST]] = {}
+        for node in self.nodes:
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes_of(self, *kinds: type[Node]) -> list[Node]:
+        """Nodes of some kinds, kind by kind."""
+        return [node for kind in kinds for node in self._by_type.get(kind, [])]  # type: ignore[misc]
+
+    @cached_property
+    def bound_names(self) -> set[str]:
+        """Names that the script gives a meaning of its own, at whatever place."""
+        names = {node.id for node in self.nodes_of(ast.Name) if isinstance(node.ctx, ast.Store)}
+        functions = {node.name for node in self._all_functions}
+        return names | functions | {node.name for node in self.nodes_of(ast.ClassDef)}
+
+    @cached_property
+    def constants(self) -> dict[str, object]:
+        """Literal values of names that are assigned once, at the top level."""
+        stored = Counter(node.id for node in self.nodes_of(ast.Name) if isinstance(node.ctx, ast.Store))
+        found: dict[str, object] = {}
+        for statement in self.tree.body:
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                target = statement.targets[0]
+                if isinstance(target, ast.Name) and stored[target.id] == 1:
+                    with contextlib.suppress(ValueError, TypeError, SyntaxError):
+                        found[target.id] = ast.literal_eval(statement.value)
+        return found
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All literal texts."""
+        return [
+            node.value
+            for node in self.nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+
+    @cached_property
+    def called_names(self) -> set[str]:
+        """Names of the functions and methods that the script calls, without what they belong to."""
+        calls = [node.func for node in self.nodes_of(ast.Call)]
+        return {self.name_of(function).rpartition(".")[2] for function in calls} | {
+            function.attr for function in calls if isinstance(function, ast.Attribute)
+        }
+
+    @cached_property
+    def _all_functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        return [*self.nodes_of(ast.FunctionDef), *self.nodes_of(ast.AsyncFunctionDef)]
+
+    def _innermost(self, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        around = [node for node in self._all_functions if node.lineno <= line <= (node.end_lineno or 0)]
+        return max(around, key=lambda node: node.lineno, default=None)
+
+    def function_at(self, line: int) -> str:
+        """Name of the innermost function that a line is in; empty for none."""
+        function = self._innermost(line)
+        return function.name if function is not None else ""
+
+    def function_line_at(self, line: int) -> int:
+        """First line of the innermost function that a line is in; 0 for none."""
+        function = self._innermost(line)
+        return function.lineno if function is not None else 0
+
+    def is_module_name(self, node: ast.Attribute) -> bool:
+        """Whether an expression such as ``json.loads`` begins with what the script imports."""
+        return dotted_name(node).partition(".")[0] in self.imported_names
+
     def calls(self, *names: str) -> list[ast.Call]:
         """Find calls of functions by their full names."""
         return [
@@ -142,15 +218,30 @@ def _imported_names(nodes: list[ast.AST]) -> dict[str, str]:
     return names
 
 
+def _bound_by_imports(nodes: list[ast.AST]) -> set[str]:
+    return {
+        alias.asname or alias.name.partition(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+
+
 def _aliases(nodes: list[ast.AST]) -> dict[str, str]:
-    """Names that are assigned once, and something's attribute: ``get = os.environ.get``."""
-    assigned: dict[str, list[str]] = {}
+    """Names that stand for something's attribute wherever they are assigned: ``get = os.environ.get``."""
+    assigned: dict[str, set[str]] = {}
     for node in nodes:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
-                    assigned.setdefault(target.id, []).append(dotted_name(node.value))
-    return {name: values[0] for name, values in assigned.items() if len(values) == 1 and "." in values[0]}
+                    assigned.setdefault(target.id, set()).add(dotted_name(node.value))
+    return {
+        name: value
+        for name, values in assigned.items()
+        if len(values) == 1
+        for value in values
+        if "." in value
+    }
 
 
 def _running(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -1,6 +1,5 @@
 """Checks of training scripts."""
 
-import ast
 import re
 import shlex
 from collections.abc import Collection, Mapping
@@ -8,25 +7,21 @@ from pathlib import Path
 
 from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion
 
-from .arguments import Argument, Parser, parser_of
+from .argument_findings import check_declarations, check_given
+from .arguments import Argument, Parser
+from .container_imports import check_container_imports
 from .finding import Finding
+from .local_modules import local_modules
 from .main_guard import check_main_guard
-from .script import HANDLERS, Script
+from .model_folder import check_model_folder
+from .other_parsers import check_other_parsers, reads_command_line
+from .parser_reader import parser_of
+from .passing import as_passed, is_for_container, is_token, option_of
+from .script import Script
 from .shell_arguments import is_only_split, shell_reading
+from .variables import check_variables
 
 __all__ = ["check_training_script"]
-
-_ACTIONS = {
-    "store_true",
-    "store_false",
-    "store_const",
-    "append",
-    "append_const",
-    "extend",
-    "count",
-    "BooleanOptionalAction",
-}
-_CONVERTERS = {"int": int, "float": float}
 
 
 def check_training_script(
@@ -35,6 +30,8 @@ def check_training_script(
     hyperparameters: Mapping[str, object] | None = None,
     channels: Collection[str] | None = None,
     framework_version: str | FrameworkVersion | None = None,
+    environment: Collection[str] | None = None,
+    py_version: str | None = None,
 ) -> list[Finding]:
     """Find what is wrong with a training script, without running it.
 
@@ -50,6 +47,10 @@ def check_training_script(
     framework_version : str or FrameworkVersion, optional
         PyTorch version of the container. Defaults to unknown: then hyperparameters have to arrive both with
         and without a shell.
+    environment : collection of str, optional
+        Names of the environment variables that the training job sets. Defaults to none.
+    py_version : str, optional
+        Python of the container, such as ``py312``. Defaults to the newest of the version's images.
 
     Returns
     -------
@@ -62,158 +63,50 @@ def check_training_script(
         When the file cannot be read.
     """
     script = Script(path)
-    if script.is_parsed:
-        check_main_guard(script)
-        parser = parser_of(script)
-        if parser:
-            _check_arguments(script, parser, hyperparameters)
-        if hyperparameters and _reads_command_line(script, parser):
-            version = FrameworkVersion.of(framework_version) if framework_version else None
-            passing = version.argument_passing if version else "unknown"
-            _check_shell(script, parser, hyperparameters, passing)
-        if channels is not None:
-            _check_channels(script, {channel.upper() for channel in channels})
-        _check_model_dir(script, parser)
-    return script.sorted_findings()
+    if not script.is_parsed:
+        return script.sorted_findings()
+    check_main_guard(script)
+    version = FrameworkVersion.of(framework_version) if framework_version else None
+    passing = version.argument_passing if version else "unknown"
+    check_container_imports(script, _python(version, py_version))
+    parser = parser_of(script)
+    read_in = script
+    if parser is None:
+        read_in, parser = _parser_beside(script)
+    if parser is not None:
+        if hyperparameters is None:
+            check_declarations(read_in, parser)
+        else:
+            check_given(read_in, parser, hyperparameters, passing)
+    elif hyperparameters and not _reads_variables_alone(script):
+        check_other_parsers(script, [name for name in hyperparameters if not is_for_container(name)])
+    if hyperparameters and (parser is not None or reads_command_line(script)):
+        _check_shell(read_in, parser, hyperparameters, passing)
+    check_variables(script, channels=channels, hyperparameters=hyperparameters, environment=environment)
+    check_model_folder(script, parser, hyperparameters)
+    return sorted({*script.sorted_findings(), *read_in.sorted_findings()})
 
 
-def _check_arguments(script: Script, parser: Parser, hyperparameters: Mapping[str, object] | None) -> None:
-    if hyperparameters is None:
-        for argument in parser.arguments:
-            _check_declaration(script, argument)
-        return
-    given: list[Argument] = []
-    for name, value in hyperparameters.items():
-        if name.startswith("sagemaker_"):
-            continue  # for the container, which keeps it to itself
-        option = f"-{name}" if len(name) == 1 else f"--{name}"
-        found = parser.find(option)
-        if len(found) == 1:
-            given.append(found[0])
-            _check_value(script, found[0], name, value)
-        elif parser.is_complete:
-            _note_unknown(script, parser, name, option)
-    for argument in parser.arguments:
-        if argument.is_positional and argument.nargs not in ("?", "*"):
-            script.add(
-                argument.line,
-                "Training.positionalArgument",
-                "error",
-                f"argument {argument.options[-1]} is positional, and hyperparameters are passed as options",
-                f"make it an option: --{argument.options[-1]}",
-            )
-        elif argument.is_required and argument not in given:
-            script.add(
-                argument.line,
-                "Training.requiredArgument",
-                "error",
-                f"argument {argument.options[-1]} needs a value and no hyperparameter gives one",
-                "give the argument a default, or add the hyperparameter",
-            )
+def _python(version: FrameworkVersion | None, py_version: str | None) -> tuple[int, int]:
+    """Version of the container's Python; (3, 0) if it is not known."""
+    names = [py_version] if py_version else version.training_py_versions if version else []
+    found = [re.fullmatch(r"py(\d)(\d+)", name) for name in names]
+    return max(((int(each[1]), int(each[2])) for each in found if each), default=(3, 0))
 
 
-def _note_unknown(script: Script, parser: Parser, name: str, option: str) -> None:
-    known = sorted(n for argument in parser.arguments for n in argument.options if n.startswith("-"))
-    twin = next((n for n in known if n.replace("_", "-") == option.replace("_", "-")), None)
-    if parser.strict_line:
-        script.add(
-            parser.strict_line,
-            "Training.unknownHyperparameter",
-            "error",
-            f"hyperparameter {name} is passed as {option}, which the parser does not accept, only "
-            f"{', '.join(known) or 'none'}",
-            f"name it {twin.lstrip('-')}" if twin else f"add the argument {option}, or use parse_known_args",
-        )
-    elif twin:
-        line = next(argument.line for argument in parser.arguments if twin in argument.options)
-        script.add(
-            line,
-            "Training.unknownHyperparameter",
-            "warning",
-            f"hyperparameter {name} is passed as {option} and ignored: the argument is called {twin}",
-            f"name it {twin.lstrip('-')}",
-        )
+def _parser_beside(script: Script) -> tuple[Script, Parser | None]:
+    """Find the parser of a script in a module beside it, in a function that the script calls."""
+    called = script.called_names
+    for module in local_modules(script):
+        parser = parser_of(module)
+        lines = [line for line in (parser.strict_line, parser.lenient_line) if line] if parser else []
+        if any(module.function_at(line) in called for line in lines):
+            return module, parser
+    return script, None
 
 
-def _check_declaration(script: Script, argument: Argument) -> None:
-    """Note an argument that could not take any hyperparameter's value, or not every one."""
-    name = argument.options[-1].lstrip("-")
-    if argument.action in _ACTIONS:
-        script.add(
-            argument.line,
-            "Training.argparseAction",
-            "warning",
-            f"argument {name} has the action {argument.action}, while SageMaker always passes a value",
-            _boolean_remedy(name),
-        )
-    elif argument.type_name == "bool":
-        script.add(
-            argument.line,
-            "Training.boolArgument",
-            "warning",
-            f"argument {name} has type=bool, which makes True of the text False",
-            _boolean_remedy(name),
-        )
-
-
-def _check_value(script: Script, argument: Argument, name: str, value: object) -> None:
-    """Note a hyperparameter whose value the argument misunderstands or refuses."""
-    if _is_token(value):
-        return
-    text = _as_passed(value)
-    if argument.action in _ACTIONS:
-        script.add(
-            argument.line,
-            "Training.argparseAction",
-            "error",
-            f"argument {name} has the action {argument.action}, while SageMaker passes --{name} {text}",
-            _boolean_remedy(name),
-        )
-    elif argument.type_name == "bool":
-        if text in ("False", "false", "0"):
-            script.add(
-                argument.line,
-                "Training.boolArgument",
-                "error",
-                f"argument {name} has type=bool, which makes True of the hyperparameter's value {text}",
-                _boolean_remedy(name),
-            )
-    elif argument.type_name in ("list", "tuple", "dict", "set"):
-        script.add(
-            argument.line,
-            "Training.containerArgument",
-            "error",
-            f"argument {name} has type={argument.type_name}, which takes the text {text} apart by characters",
-            "use type=ast.literal_eval",
-        )
-    else:
-        _check_conversion(script, argument, name, text)
-
-
-def _check_conversion(script: Script, argument: Argument, name: str, text: str) -> None:
-    converted: object = text
-    if argument.type_name in _CONVERTERS:
-        try:
-            converted = _CONVERTERS[argument.type_name](text)
-        except ValueError:
-            script.add(
-                argument.line,
-                "Training.wrongType",
-                "error",
-                f"argument {name} has type={argument.type_name}, got the hyperparameter {text!r}",
-                f"give a value that {argument.type_name}() reads, or change the type",
-            )
-            return
-    elif argument.type_name not in ("", "str"):
-        return  # a function of the script's own, which may read anything
-    if argument.choices is not None and converted not in argument.choices:
-        script.add(
-            argument.line,
-            "Training.wrongChoice",
-            "error",
-            f"argument {name} must be one of {', '.join(map(str, argument.choices))}, got {text}",
-            "give one of the choices",
-        )
+def _reads_variables_alone(script: Script) -> bool:
+    return not reads_command_line(script)
 
 
 def _check_shell(
@@ -223,10 +116,10 @@ def _check_shell(
     if passing == "exec":
         return
     for name, value in hyperparameters.items():
-        option = f"-{name}" if len(name) == 1 else f"--{name}"
-        if name.startswith("sagemaker_") or _is_token(value):
+        option = option_of(name)
+        if is_for_container(name) or is_token(value):
             continue
-        text = _as_passed(value)
+        text = as_passed(value)
         reading = shell_reading(text)
         if reading is None:
             continue
@@ -268,164 +161,4 @@ def _shell_remedy(name: str, value: object) -> str:
         "give a value without spaces, quotes and what else a shell reads, such as the name of a file of the"
         f" source code, or its urllib.parse.quote ({variable} has the value as it is, but the argument is"
         " passed all the same)"
-    )
-
-
-def _reads_command_line(script: Script, parser: Parser | None) -> bool:
-    """Whether arguments matter: not where a script takes its hyperparameters from the variables alone."""
-    if parser is not None or any(getattr(node, "attr", None) == "argv" for node in script.nodes):
-        return True
-    return not any(
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and any(mark in node.value for mark in ("SM_HP", "SM_TRAINING_ENV", "hyperparameters.json"))
-        for node in script.nodes
-    )
-
-
-def _boolean_remedy(name: str) -> str:
-    return f'use type=lambda text: text.lower() == "true" and give {name} as True or False'
-
-
-def _as_passed(value: object) -> str:
-    """Text of a hyperparameter on the command line of the script, as the container writes it."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in value.items())
-    return str(value)
-
-
-def _is_token(value: object) -> bool:
-    """Whether CDK replaces the value at deployment; its tokens are marked texts and huge negative numbers."""
-    if isinstance(value, float):
-        return value < -1e288
-    return isinstance(value, str) and bool(re.search(r"[$#]\{Token\[", value))
-
-
-def _check_channels(script: Script, declared: set[str]) -> None:
-    optional = _variables_done_without(script)
-    for node in script.nodes:
-        name = _variable_read(script, node)
-        channel = name.removeprefix("SM_CHANNEL_")
-        if channel == name or channel in declared or name in optional:
-            continue
-        script.add(
-            getattr(node, "lineno", 1),
-            "Training.unknownChannel",
-            "error" if isinstance(node, ast.Subscript) else "warning",
-            f"{name} is read, while the input channels are {', '.join(sorted(declared)).lower() or 'none'}",
-            f"add the channel {channel.lower()}, or read the variable with a default",
-        )
-
-
-def _variable_read(script: Script, node: ast.AST) -> str:
-    """Name of the environment variable that an expression reads without a default; else empty."""
-    if isinstance(node, ast.Subscript) and script.name_of(node.value) == "os.environ":
-        key: ast.AST = node.slice
-    elif (
-        isinstance(node, ast.Call)
-        and len(node.args) == 1
-        and not node.keywords
-        and script.name_of(node.func) in ("os.getenv", "os.environ.get")
-    ):
-        key = node.args[0]
-    else:
-        return ""
-    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
-
-
-def _variables_done_without(script: Script) -> set[str]:
-    """Variables that a script looks for before it reads them, or goes on without."""
-    found: set[str] = set()
-    for node in script.nodes:
-        parts: list[ast.AST] = []
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
-            parts = [node]
-        elif isinstance(node, ast.Try) and any(_catches_key_error(handler) for handler in node.handlers):
-            parts = list(node.body)
-        elif isinstance(node, ast.BoolOp):
-            parts = [value for value in node.values if isinstance(value, ast.Call)]
-        for part in parts:
-            found.update(
-                leaf.value
-                for leaf in ast.walk(part)
-                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
-            )
-    return found
-
-
-def _catches_key_error(handler: ast.ExceptHandler) -> bool:
-    return handler.type is None or any(
-        isinstance(node, ast.Name) and node.id == "KeyError" for node in ast.walk(handler.type)
-    )
-
-
-def _check_model_dir(script: Script, parser: Parser | None) -> None:
-    """Note a script that has the folder for the model and never uses it, so that nothing is kept."""
-    if script.star_imports or not _trains(script):
-        return
-    in_handlers = {
-        id(node)
-        for name, function in script.functions.items()
-        if name in HANDLERS
-        for node in ast.walk(function)
-    }
-    declarations = {
-        id(node)
-        for call in script.nodes
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "add_argument"
-        for node in ast.walk(call)
-    }
-    for node in script.nodes:
-        if id(node) in in_handlers:
-            continue
-        if id(node) not in declarations and _uses_model_dir(node):
-            return
-        if _hands_arguments_on(script, node):
-            return
-    argument = next((a for a in (parser.arguments if parser else ()) if "--model-dir" in a.options), None)
-    script.add(
-        argument.line if argument else 1,
-        "Training.modelDir",
-        "warning",
-        "nothing is written to the model directory, so that model.tar.gz will be empty",
-        'save the model in os.environ["SM_MODEL_DIR"]',
-    )
-
-
-def _trains(script: Script) -> bool:
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in ("backward", "fit", "train", "step")
-        for node in script.nodes
-    )
-
-
-def _uses_model_dir(node: ast.AST) -> bool:
-    if isinstance(node, ast.Attribute):
-        return "model_dir" in node.attr
-    if isinstance(node, ast.Name):
-        return "model_dir" in node.id.lower()
-    if isinstance(node, ast.arg):
-        return "model_dir" in node.arg
-    return (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and any(mark in node.value for mark in ("SM_MODEL_DIR", "model_dir", "model-dir", "/opt/ml/model"))
-    )
-
-
-def _hands_arguments_on(script: Script, node: ast.AST) -> bool:
-    """Whether code that is not in this file gets all the arguments, the folder among them."""
-    if not isinstance(node, ast.Call) or (
-        isinstance(node.func, ast.Name) and node.func.id in script.functions
-    ):
-        return False
-    if script.name_of(node.func).split(".")[0] in ("print", "logging", "logger", "json", "pprint"):
-        return False
-    given = [*node.args, *(keyword.value for keyword in node.keywords)]
-    return any(
-        isinstance(value, ast.Name) and value.id in ("args", "arguments", "opt", "opts") for value in given
     )

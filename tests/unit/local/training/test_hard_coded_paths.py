@@ -57,3 +57,8 @@ def test_shell_scripts_are_read_by_lines(tmp_path: Path) -> None:
     ]
     (tmp_path / "run.sh").write_text("\n".join(lines))
     assert find_hard_coded_paths(tmp_path) == ["run.sh:4", "run.sh:5"]
+
+
+@pytest.mark.skipif(Path("/opt/ml").exists(), reason="this machine has the folder of a container")
+def test_the_bundled_script_looks_for_the_folder_first() -> None:
+    assert find_hard_coded_paths(Path(__file__).parents[4] / "training_assets") == []
