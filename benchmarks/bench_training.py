@@ -1,8 +1,8 @@
 """Train with the bundled script, and with the shortest loop that does the same.
 
 On one process the reference is a bare PyTorch loop, on two one with plain DistributedDataParallel. Both train
-in the same processes, an epoch of the one after an epoch of the other, so that what else the machine does meets
-both. The epoch that took the least CPU time counts.
+in the same processes, an epoch of the one after an epoch of the other, so that what else the machine does
+meets both. The epoch that took the least CPU time counts.
 
 PYTHONPATH=constructs:benchmarks python benchmarks/bench_training.py
 """
