@@ -13,7 +13,7 @@ from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .settings import JobOptions
 
-__all__ = ["check_entry_point", "warn_of_shadowed_modules"]
+__all__ = ["check_entry_point", "refuse_shadowed_modules"]
 
 # https://github.com/aws/sagemaker-training-toolkit, process.py of 5.1.4: `_SAFE_ENTRY_POINT`.
 _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
@@ -22,85 +22,16 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 _TORCHRUN_FROM = (1, 13)
 
 # What `import torch` imports, and what the container's images hold: a file of that name comes first.
-_NEEDED_BY_TORCH = frozenset(
-    [
-        *(
-            "abc",
-            "argparse",
-            "ast",
-            "base64",
-            "bisect",
-            "calendar",
-            "codecs",
-            "collections",
-            "concurrent",
-            "copy",
-        ),
-        *(
-            "contextlib",
-            "copyreg",
-            "csv",
-            "ctypes",
-            "dataclasses",
-            "datetime",
-            "difflib",
-            "dis",
-            "email",
-            "enum",
-        ),
-        *("fnmatch", "functools", "glob", "gzip", "hashlib", "heapq", "http", "importlib", "inspect", "io"),
-        *(
-            "ipaddress",
-            "json",
-            "keyword",
-            "linecache",
-            "locale",
-            "logging",
-            "multiprocessing",
-            "numbers",
-            "opcode",
-        ),
-        *(
-            "operator",
-            "os",
-            "pathlib",
-            "pickle",
-            "pickletools",
-            "pkgutil",
-            "platform",
-            "pprint",
-            "queue",
-            "quopri",
-        ),
-        *(
-            "random",
-            "re",
-            "reprlib",
-            "runpy",
-            "selectors",
-            "shutil",
-            "signal",
-            "socket",
-            "ssl",
-            "stat",
-            "string",
-        ),
-        *(
-            "struct",
-            "subprocess",
-            "tarfile",
-            "tempfile",
-            "textwrap",
-            "threading",
-            "timeit",
-            "token",
-            "tokenize",
-        ),
-        *("traceback", "types", "typing", "unittest", "urllib", "uuid", "warnings", "weakref", "zipfile"),
-        *("torch", "numpy", "typing_extensions", "sympy", "networkx", "filelock", "fsspec", "jinja2"),
-        *("sagemaker_training", "sagemaker_pytorch_container"),
-    ]
-)
+_NEEDED_BY_TORCH = """
+    abc argparse ast base64 bisect calendar codecs collections concurrent copy contextlib copyreg
+    csv ctypes dataclasses datetime difflib dis email enum fnmatch functools glob gzip hashlib heapq
+    http importlib inspect io ipaddress json keyword linecache locale logging multiprocessing
+    numbers opcode operator os pathlib pickle pickletools pkgutil platform pprint queue quopri
+    random re reprlib runpy selectors shutil signal socket ssl stat string struct subprocess tarfile
+    tempfile textwrap threading timeit token tokenize traceback types typing unittest urllib uuid
+    warnings weakref zipfile torch numpy typing_extensions sympy networkx filelock fsspec jinja2
+    sagemaker_training sagemaker_pytorch_container
+    """
 
 
 def check_entry_point(
@@ -189,13 +120,14 @@ def _check_content(problems: Problems, name: str, path: Path) -> None:
     )
 
 
-def warn_of_shadowed_modules(scope: Construct, source_code: SourceCode) -> None:
+def refuse_shadowed_modules(scope: Construct, source_code: SourceCode) -> None:
     """Say which modules of the container are hidden behind files of the source code.
 
     The folder of the source code comes first on the path, also for what torch itself imports.
     """
+    needed = set(_NEEDED_BY_TORCH.split())
     for module in source_code.top_modules:
-        if module in _NEEDED_BY_TORCH:
+        if module in needed and not source_code.acknowledges("Training.shadowedModule", 1):
             Annotations.of(scope).add_error(
                 f"{module} in the source code is imported in place of the module that Python or PyTorch"
                 f" needs, and the job fails: rename {module}.py [Training.shadowedModule]"

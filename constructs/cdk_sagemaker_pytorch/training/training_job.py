@@ -24,7 +24,7 @@ from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 
 from .code_channel import CODE_CHANNEL, check_code_channel, code_channel, submit_directory
-from .entry_point import check_entry_point, warn_of_shadowed_modules
+from .entry_point import check_entry_point, refuse_shadowed_modules
 from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
 from .metric_definitions import check_metric_definitions, metric_names
@@ -265,7 +265,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         return self._states
 
     def _bind_code(self, py_version: str | None) -> SourceArchive:
-        warn_of_shadowed_modules(self, self.source_code)
+        refuse_shadowed_modules(self, self.source_code)
         annotate_training_script(
             self,
             self.source_code,

@@ -113,6 +113,17 @@ def test_modules_that_hide_those_of_the_container_are_errors(tmp_path: Path, nam
     )
 
 
+def test_such_a_module_can_be_acknowledged(tmp_path: Path) -> None:
+    for name in ("train.py", "random.py"):
+        (tmp_path / name).write_bytes(b"")
+    stack = Stack()
+    code = SourceCode.from_directory(tmp_path, entry_point="train.py")
+    code.acknowledge("Training.shadowedModule", reason="it is Python's own, with one function more")
+    PyTorchTrainingJob(stack, "Job", framework_version="2.13", source_code=code)
+
+    Annotations.from_stack(stack).has_no_error("/Default/Job", Match.any_value())
+
+
 def test_modules_of_other_names_are_not(tmp_path: Path) -> None:
     files = {"train.py": b"", "utils.py": b"", "deep/random.py": b"", "data/torch/x.txt": b"", "test.py": b""}
 

@@ -11,7 +11,9 @@ from .script import Script
 
 __all__ = [
     "check_imports",
+    "check_relative_imports",
     "files_beside",
+    "imported_modules",
     "local_modules",
     "requirements_left_behind",
     "statements_that_may_fail",
@@ -65,11 +67,25 @@ def check_imports(script: Script, shipped: Collection[str]) -> None:
         )
 
 
+def check_relative_imports(script: Script) -> None:
+    """Note imports that begin with a dot, which fail in an entry point.
+
+    Parameters
+    ----------
+    script : Script
+        The entry point.
+    """
+    prepared = statements_that_may_fail(script)
+    for statement in script.module_statements():
+        if id(statement) not in prepared:
+            _check_relative_import(script, statement)
+
+
 def local_modules(script: Script, shipped: Collection[str]) -> Iterator[str]:
     """Files of the source code that a script imports itself, by path relative to its folder."""
     modules = _Modules(shipped)
     for node in script.nodes:
-        for name in _imported(node):
+        for name in imported_modules(node):
             file = modules.file_of(name)
             if file is not None and file != script.path.name:
                 yield file
@@ -94,17 +110,9 @@ def requirements_left_behind(path: Path) -> Finding:
 
 
 def _check_import(script: Script, statement: ast.stmt, modules: "_Modules") -> None:
-    if isinstance(statement, ast.ImportFrom) and statement.level:
-        name = "." * statement.level + (statement.module or "")
-        script.add(
-            statement.lineno,
-            "Script.relativeImport",
-            "error",
-            f"from {name} import fails in an entry point, which is no part of a package",
-            f"write from {statement.module} import" if statement.module else "import by the full name",
-        )
+    if _check_relative_import(script, statement):
         return
-    for name in _imported(statement):
+    for name in imported_modules(statement):
         top = name.partition(".")[0]
         if top in modules.top_level:
             if not modules.has(name):
@@ -117,6 +125,20 @@ def _check_import(script: Script, statement: ast.stmt, modules: "_Modules") -> N
                 )
         elif top not in sys.stdlib_module_names:
             _check_neighbour(script, statement, top)
+
+
+def _check_relative_import(script: Script, statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.ImportFrom) or not statement.level:
+        return False
+    name = "." * statement.level + (statement.module or "")
+    script.add(
+        statement.lineno,
+        "Script.relativeImport",
+        "error",
+        f"from {name} import fails in an entry point, which is no part of a package",
+        f"write from {statement.module} import" if statement.module else "import by the full name",
+    )
+    return True
 
 
 def _check_neighbour(script: Script, statement: ast.stmt, top: str) -> None:
@@ -134,7 +156,14 @@ def _check_neighbour(script: Script, statement: ast.stmt, top: str) -> None:
             return
 
 
-def _imported(node: ast.AST) -> list[str]:
+def imported_modules(node: ast.AST) -> list[str]:
+    """Return the full names of modules that a statement imports, but for relative ones.
+
+    Parameters
+    ----------
+    node : ast.AST
+        Any node.
+    """
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -12,6 +12,7 @@ from .finding import Finding
 from .handler_functions import check_handler_functions
 from .imports import check_imports, files_beside, statements_that_may_fail
 from .main_guard import check_main_guard
+from .removed_modules import check_removed_modules
 from .script import Script
 from .syntax import check_syntax
 
@@ -79,7 +80,10 @@ def check_inference_script(
         check_main_guard(script)
         check_handler_functions(script)
         check_imports(script, files)
-        others = check_syntax(script, files, python or _newest_python(version))
+        python = python or _newest_python(version)
+        others = check_syntax(script, files, python)
+        if python is not None:
+            check_removed_modules(script, python)
         _check_model_fn(script, version, accelerator_type)
         _check_torch_load(script, version)
         _check_whole_model(script, version)

@@ -9,14 +9,15 @@ from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, Fram
 
 from .argument_findings import check_declarations, check_given
 from .arguments import Argument, Parser
-from .container_imports import check_container_imports
 from .finding import Finding
+from .imports import check_relative_imports
 from .local_modules import local_modules
 from .main_guard import check_main_guard
 from .model_folder import check_model_folder
 from .other_parsers import check_other_parsers, reads_command_line
 from .parser_reader import parser_of
 from .passing import as_passed, is_for_container, is_token, option_of
+from .removed_modules import check_removed_modules
 from .script import Script
 from .shell_arguments import is_only_split, shell_reading
 from .variables import check_variables
@@ -68,7 +69,8 @@ def check_training_script(
     check_main_guard(script)
     version = FrameworkVersion.of(framework_version) if framework_version else None
     passing = version.argument_passing if version else "unknown"
-    check_container_imports(script, _python(version, py_version))
+    check_relative_imports(script)
+    check_removed_modules(script, _python(version, py_version))
     parser = parser_of(script)
     read_in = script
     if parser is None:
