@@ -24,7 +24,8 @@ from cdk_sagemaker_pytorch.serving.inference_container import InferenceContainer
 from cdk_sagemaker_pytorch.serving.invokable_endpoint import InvokableEndpoint
 from cdk_sagemaker_pytorch.serving.production_variant import ProductionVariant
 from cdk_sagemaker_pytorch.serving.settings import Instances, ServingContainer, model_data_members
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+from cdk_sagemaker_pytorch.source.source_asset import SourceArchive
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.input_check import check_input
 from cdk_sagemaker_pytorch.states.names import RUN_SUFFIX, name_prefix

@@ -2,7 +2,8 @@
 
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceCode
+from cdk_sagemaker_pytorch.source.source_asset import SERVING_PACKAGE
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .ray_environment import ray_environment
 from .settings import ServingContainer

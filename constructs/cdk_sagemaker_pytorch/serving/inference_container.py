@@ -19,7 +19,8 @@ from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode, bind_handlers
+from cdk_sagemaker_pytorch.source.source_asset import SourceArchive, bind_handlers
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .elastic_inference import check_accelerator
 from .inference_code import (

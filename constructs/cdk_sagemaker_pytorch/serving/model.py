@@ -19,7 +19,8 @@ from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.packaging.model_data import ModelData
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.packaging.packaged_model import PackagedModel, package_at_deployment
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+from cdk_sagemaker_pytorch.source.source_asset import SourceArchive
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .inference_code import CODE_DIRECTORY
 from .inference_container import InferenceContainer

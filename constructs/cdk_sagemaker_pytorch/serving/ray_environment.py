@@ -2,7 +2,7 @@
 
 import re
 
-from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE
+from cdk_sagemaker_pytorch.source.source_asset import SERVING_PACKAGE
 
 __all__ = ["ray_environment"]
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.common.problems import ConfigurationError, Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+from cdk_sagemaker_pytorch.source.source_asset import SourceArchive
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .training_input import TrainingInput
 

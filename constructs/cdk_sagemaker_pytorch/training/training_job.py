@@ -19,7 +19,8 @@ from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage, PyTorchImageConfig
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_training_script
-from cdk_sagemaker_pytorch.source.source_code import SourceArchive, SourceCode
+from cdk_sagemaker_pytorch.source.source_asset import SourceArchive
+from cdk_sagemaker_pytorch.source.source_code import SourceCode
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch import ConfigurationError, SourceCode
 from cdk_sagemaker_pytorch.source import archive_cache
-from cdk_sagemaker_pytorch.source.source_code import SERVING_PACKAGE, SourceArchive
+from cdk_sagemaker_pytorch.source.source_asset import SERVING_PACKAGE, SourceArchive
 
 
 @pytest.fixture
