@@ -1,5 +1,6 @@
 """What listens while everything runs: on loopback alone, and to the local AWS alone."""
 
+import contextlib
 import http.client
 import json
 import stat
@@ -212,12 +213,13 @@ def processes(aws: LocalAws) -> list[psutil.Process]:
 def ports(everything: LocalAws) -> list[Port]:
     found = []
     for process in processes(everything):
-        command = " ".join(process.cmdline()).strip()
-        found += [
-            Port(command, connection.laddr.ip, connection.laddr.port)
-            for connection in process.net_connections("inet")
-            if connection.status == "LISTEN"
-        ]
+        with contextlib.suppress(psutil.NoSuchProcess):  # short-lived, as HAProxy's when it is told anew
+            command = " ".join(process.cmdline()).strip()
+            found += [
+                Port(command, connection.laddr.ip, connection.laddr.port)
+                for connection in process.net_connections("inet")
+                if connection.status == "LISTEN"
+            ]
     return found
 
 
