@@ -1,3 +1,4 @@
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -82,13 +83,22 @@ def descendants(server: ModelServer) -> list[psutil.Process]:
 
 def temporary_folders(processes: list[psutil.Process]) -> set[Path]:
     """Return the working folders that hosts among these processes were started with."""
-    commands = [process.cmdline() for process in processes]
-    return {Path(command[command.index("--work-dir") + 1]) for command in commands if "--work-dir" in command}
+    folders = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            command = process.cmdline()
+            if "--work-dir" in command:
+                folders.add(Path(command[command.index("--work-dir") + 1]))
+    return folders
 
 
 def listening_addresses(processes: list[psutil.Process]) -> set[str]:
-    connections = [connection for process in processes for connection in process.net_connections("tcp")]
-    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+    addresses = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            connections = process.net_connections("tcp")
+            addresses |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    return addresses
 
 
 def until(condition: Callable[[], bool]) -> None:
