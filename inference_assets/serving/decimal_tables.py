@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .long_decimals import CAN_READ, WINDOW, Numbers
+from .long_decimals import CAN_READ, WINDOW, Numbers, eight_digits
 
 Array = Any  # np.ndarray, whose type parameters differ between numpy 1 and 2
 
@@ -45,16 +45,7 @@ def _each_byte(value: int) -> np.uint64:
     return np.uint64(value * 0x0101010101010101)
 
 
-_ONES, _POINTS, _HIGH_BITS, _DIGIT_BITS = map(_each_byte, (1, _POINT, 0x80, 0x0F))
-# Neighbours are summed up by a multiplication, in every other place.
-_SUMS = [
-    (np.uint64((10**digits << bits) + 1), np.uint64(bits), np.uint64(mask))
-    for digits, bits, mask in (
-        (1, 8, 0x00FF00FF00FF00FF),
-        (2, 16, 0x0000FFFF0000FFFF),
-        (4, 32, 0x00000000FFFFFFFF),
-    )
-]
+_ONES, _POINTS, _HIGH_BITS = map(_each_byte, (1, _POINT, 0x80))
 # Bit that marks byte n, for numbers of n characters.
 _END_BIT = np.array([0x80 << 8 * n if n < 8 else 0 for n in range(_MAX_CHARACTERS + 2)], np.uint64)
 # Times 1 << 8 * n this has n in its topmost byte.
@@ -136,15 +127,10 @@ def _read_long(text: bytes, start: int, stop: int, begins: Array, ends: Array, v
     numbers.read(values)
     characters = np.frombuffer(text, np.uint8)[start:stop]
     marks = len(characters) - len(ends) - int(np.count_nonzero(characters - np.uint8(_ZERO) < 10))
-    indices = np.flatnonzero(numbers.left_over)
-    if len(indices) > max(_FEW, len(ends) // _ONE_LEFT_OVER_IN):
+    anew = _read_anew(text, begins, ends, numbers.left_over, values)
+    if anew is None:
         return False
-    for index in indices.tolist():
-        number = text[begins[index] : ends[index]]
-        if not _NUMBER.fullmatch(number):
-            return False
-        values[index] = float(number)
-        marks -= len(number) - len(_DIGIT.findall(number))
+    marks -= sum(len(number) - len(_DIGIT.findall(number)) for number in anew)
     # The others have no characters but digits and those that were taken into account.
     return marks == int(numbers.marks[~numbers.left_over].sum())
 
@@ -164,16 +150,11 @@ def _read_short(text: bytes, start: int, block: Array, begins: Array, ends: Arra
     strange = (block - np.uint8(_COMMA) > _NINE - _COMMA) & (block != _NEWLINE)
     strange |= block == _SLASH
     left_over[np.searchsorted(ends, np.flatnonzero(strange) + start)] = True
-    indices = np.flatnonzero(left_over)
-    if len(indices) > max(_FEW, count // _ONE_LEFT_OVER_IN):
+    anew = _read_anew(text, begins, ends, left_over, values)
+    if anew is None:
         return False
-    for index in indices.tolist():
-        number = text[begins[index] : ends[index]]
-        if not _NUMBER.fullmatch(number):
-            return False
-        values[index] = float(number)
-        points -= number.count(b".")
-        minuses -= number.count(b"-")
+    points -= sum(number.count(b".") for number in anew)
+    minuses -= sum(number.count(b"-") for number in anew)
     # The others have at most the one point and the one sign that were taken into account.
     kept = ~left_over
     return bool(points == np.count_nonzero(has_point & kept) and minuses == np.count_nonzero(minus & kept))
@@ -223,20 +204,24 @@ def _positive_numbers(text: bytes, begins: Array, ends: Array, values: Array) ->
     second |= first >> (np.uint64(64) - shift)
     second |= first << (shift - np.uint64(64))
     first <<= shift
-    whole = _eight_digits(second)
+    whole = eight_digits(second)
     if first.any():
-        first = _eight_digits(first)
+        first = eight_digits(first)
         first *= np.uint64(10**8)
         whole += first
     np.divide(whole, _POWERS.take(digits - point, mode="clip"), out=values)
     return left_over, has_point
 
 
-def _eight_digits(word: Array) -> Array:
-    """Sum up the digits in the bytes of integers, in place: by two, by four, by eight."""
-    word &= _DIGIT_BITS
-    for times, shift, mask in _SUMS:
-        word *= times
-        word >>= shift
-        word &= mask
-    return word
+def _read_anew(
+    text: bytes, begins: Array, ends: Array, left_over: Array, values: Array
+) -> list[bytes] | None:
+    """Let Python read the numbers of a block that are left over; None where they are many, or no numbers."""
+    indices = np.flatnonzero(left_over)
+    if len(indices) > max(_FEW, len(ends) // _ONE_LEFT_OVER_IN):
+        return None
+    numbers = [text[begins[index] : ends[index]] for index in indices.tolist()]
+    if not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    values[indices] = list(map(float, numbers))
+    return numbers

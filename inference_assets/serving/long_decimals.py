@@ -160,7 +160,7 @@ class Numbers:
             into &= ~masks.take(fraction, mode="clip")
             into ^= word
             into &= masks.take(digits)
-            sums.append(_eight_digits(into))
+            sums.append(eight_digits(into))
         first, second, third = sums
         self.left_over |= first > _MOST_FIRST_DIGITS
         first *= np.uint64(10**16)
@@ -170,7 +170,7 @@ class Numbers:
         return third
 
 
-def _eight_digits(word: Array) -> Array:
+def eight_digits(word: Array) -> Array:
     """Sum up the digits in the bytes of integers, in place: by two, by four, by eight."""
     word &= _DIGIT_BITS
     for times, shift, mask in _SUMS:

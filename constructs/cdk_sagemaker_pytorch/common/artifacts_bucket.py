@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .options import Seconds, check_arguments
+from .options import Days, check_arguments
 
 __all__ = ["SUPERSEDED_TAG", "ArtifactsBucket"]
 
@@ -34,7 +34,7 @@ class ArtifactsBucket(s3.Bucket):
     Raises
     ------
     ConfigurationError
-        When the expiration is less than a day.
+        When the expiration is no whole number of days.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class ArtifactsBucket(s3.Bucket):
         **props: Any,
     ) -> None:
         if superseded_expiration is not None:
-            day = Seconds(least=24 * 3600)
-            check_arguments("ArtifactsBucket", superseded_expiration=(day, superseded_expiration))
+            kind = Days(least=24 * 3600)
+            check_arguments("ArtifactsBucket", superseded_expiration=(kind, superseded_expiration))
         rules = [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))]
         if superseded_expiration is not None:
             rules.append(

@@ -35,6 +35,7 @@ __all__ = [
     "ROLE",
     "SOURCE_CODE",
     "Choice",
+    "Days",
     "Flag",
     "Gibibytes",
     "InstanceType",
@@ -160,6 +161,23 @@ class Seconds(Kind):
     def render(self, value: Duration) -> int:
         """Write the seconds."""
         return _number(value.to_seconds())
+
+
+_DAY_SECONDS = 24 * 3600
+
+
+class Days(Seconds):
+    """A duration in whole days, as lifecycle rules of S3 have them."""
+
+    def check(self, problems: Problems, name: str, value: Any) -> None:
+        """Note what is wrong with the seconds, and what is left of them behind whole days."""
+        super().check(problems, name, value)
+        if isinstance(value, Duration) and not value.is_unresolved():
+            seconds = value.to_seconds(integral=False)
+            problems.check(
+                seconds < _DAY_SECONDS or seconds % _DAY_SECONDS == 0,
+                f"{name} must be whole days, got {seconds:g} seconds",
+            )
 
 
 class Gibibytes(Kind):

@@ -278,11 +278,7 @@ class DeploymentStates(Fragment):
         return sfn.Choice.jsonata(self, name)
 
 
-# A function's error carries its message in JSON.
-_REASON: Final = (
-    "($contains($states.input.Cause, '\"errorMessage\"')"
-    " ? $parse($states.input.Cause).errorMessage : $states.input.Cause)"
-)
+_REASON: Final = f"({jsonata.function_error('$states.input')})"
 
 
 def _condition(expression: str) -> sfn.Condition:

@@ -9,7 +9,6 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
@@ -21,10 +20,10 @@ from cdk_sagemaker_pytorch.common.container_role import (
     pass_role_statement,
     sagemaker_arn,
 )
-from cdk_sagemaker_pytorch.common.function_role import attach_policy, new_function_role
+from cdk_sagemaker_pytorch.common.function_role import attach_policy
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.options import request
-from cdk_sagemaker_pytorch.source.shipped_assets import shipped_function
+from cdk_sagemaker_pytorch.source.shipped_assets import new_shipped_function
 from cdk_sagemaker_pytorch.states.names import RUN_PATTERN, version_prefix
 
 from .ledger import Ledger
@@ -219,17 +218,10 @@ class EndpointOwnership(Construct):
         )
 
     def _new_function(self) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
-        )
-        return lambda_.Function(
+        return new_shipped_function(
             self,
-            "Function",
+            "endpoint_deployer",
             description=f"Brings versions of the endpoint {self.endpoint_name} into service",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="index.handler",
-            code=shipped_function("endpoint_deployer"),
             environment={
                 "ENDPOINT_NAME": self.endpoint_name,
                 "VERSION_PREFIX": self.version_prefix,
@@ -237,9 +229,6 @@ class EndpointOwnership(Construct):
                 "ARTIFACTS": f"{self.artifacts_uri}/",
             },
             timeout=_FUNCTION_TIMEOUT,
-            memory_size=512,
-            role=new_function_role(self, "ServiceRole", log_group=log_group),
-            log_group=log_group,
         )
 
     def _statements(self) -> list[iam.PolicyStatement]:

@@ -8,7 +8,13 @@ from typing import Literal
 
 from .image_table import image_table, release
 
-__all__ = ["ArgumentPassing", "FrameworkVersion", "ModelServer", "UnknownFrameworkVersionError"]
+__all__ = [
+    "ArgumentPassing",
+    "FrameworkVersion",
+    "ModelServer",
+    "UnknownFrameworkVersionError",
+    "newest_python",
+]
 
 ModelServer = Literal["flask", "mms", "torchserve", "ray"]
 ArgumentPassing = Literal["exec", "shell", "unknown"]
@@ -211,6 +217,18 @@ def model_server_of(numbers: tuple[int, ...]) -> ModelServer:
     if numbers >= (1, 6):
         return "torchserve"
     return "mms" if numbers >= (1, 2) else "flask"
+
+
+def newest_python(py_versions: Iterable[str]) -> tuple[int, int] | None:
+    """Read the version of the newest of some Pythons, such as (3, 12) of py312; (3, 0) of py3.
+
+    Parameters
+    ----------
+    py_versions : iterable of str
+        Their names in tags of images; what is no such name is passed over. Without any the answer is None.
+    """
+    parsed = [re.fullmatch(r"py(\d)(\d*)", name) for name in py_versions]
+    return max(((int(found[1]), int(found[2] or 0)) for found in parsed if found), default=None)
 
 
 def _declared_version(version: str) -> str:

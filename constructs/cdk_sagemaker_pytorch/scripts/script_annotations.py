@@ -10,7 +10,7 @@ from typing import Any
 from aws_cdk import Annotations
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, newest_python
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .script_check import Finding, check_inference_script, check_training_script
@@ -18,6 +18,8 @@ from .script_check.imports import requirements_left_behind
 
 __all__ = ["annotate_inference_script", "annotate_training_script"]
 
+# The version of a Python 3 of which no more is known.
+_UNKNOWN = (3, 0)
 _OTHER_PYTHON = "unless the container's Python, which is not the one that checks it, can read it"
 
 # What Python 3.12 and later read and 3.11 does not: quotes within f-strings, type statements and type
@@ -72,7 +74,7 @@ def annotate_training_script(
     if channels:  # without any, an execution can give none either
         may_be_given.add("Training.unknownChannel")
     doubts = dict.fromkeys(may_be_given, "or give it in the input of every execution")
-    python = _newest([py_version] if py_version else framework_version.training_py_versions)
+    python = newest_python([py_version] if py_version else framework_version.training_py_versions) or _UNKNOWN
     findings += _forgotten(source_code)
     _annotate(scope, _not_acknowledged(source_code, findings), doubts, python)
 
@@ -115,7 +117,9 @@ def annotate_inference_script(
     beside_the_point = {"Inference.requirements"}
     if framework_version.ships_handlers:
         beside_the_point.add("Inference.modelFn")  # the library's handlers have one
-    python = _newest([py_version] if py_version else framework_version.inference_py_versions)
+    python = (
+        newest_python([py_version] if py_version else framework_version.inference_py_versions) or _UNKNOWN
+    )
     findings = check_inference_script(
         path,
         framework_version=framework_version,
@@ -147,12 +151,6 @@ def _as_decoded(value: Any) -> Any:
     """Turn a value into what the container decodes from its JSON; a token into text that shows its mark."""
     encoded = json.dumps(value)
     return encoded if "{Token[" in encoded else json.loads(encoded)
-
-
-def _newest(py_versions: Iterable[str]) -> tuple[int, int]:
-    """Version of the newest of some Pythons, such as (3, 12) for py312; (3, 0) if it is not known."""
-    parsed = [re.fullmatch(r"py(\d)(\d*)", py_version) for py_version in py_versions]
-    return max(((int(found[1]), int(found[2] or 0)) for found in parsed if found), default=(3, 0))
 
 
 def _annotate(

@@ -8,6 +8,7 @@ __all__ = [
     "Expression",
     "evaluate",
     "expression",
+    "function_error",
     "hyperparameters",
     "input_channels",
     "json_object",
@@ -72,6 +73,20 @@ def json_object(fields: Mapping[str, str]) -> str:
 def or_null(path: str) -> str:
     """Read a path that may be absent: Step Functions refuses an expression without a value."""
     return f"($exists({path}) ? {path} : null)"
+
+
+def function_error(caught: str) -> str:
+    """Read why a task failed: the message of a function's error, which is JSON, else the cause as it is.
+
+    Parameters
+    ----------
+    caught : str
+        Path of what a catcher was given.
+    """
+    return (
+        f"$contains({caught}.Cause, '\"errorMessage\"')"
+        f" ? $parse({caught}.Cause).errorMessage : {caught}.Cause"
+    )
 
 
 def hyperparameters(defaults: Mapping[str, str], own: Mapping[str, str], given: str) -> str:

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
-from cdk_sagemaker_pytorch.common.function_role import new_function_role
-from cdk_sagemaker_pytorch.source.shipped_assets import shipped_function
+from cdk_sagemaker_pytorch.source.shipped_assets import new_shipped_function
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
@@ -58,37 +55,26 @@ class CheckpointCopier(Construct):
 
     Attributes
     ----------
-    function : lambda_.Function
+    function : aws_lambda.Function
         The function.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, prefix: str) -> None:
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
-        )
-        role = new_function_role(self, "ServiceRole", log_group=log_group)
-        bucket.grant_read_write(role, f"{prefix}/*")
-        self.function = lambda_.Function(
+        self.function = new_shipped_function(
             self,
-            "Function",
+            "checkpoint_copier",
             description="Copies the checkpoints that a training job is to begin with",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="index.handler",
-            code=shipped_function("checkpoint_copier"),
             timeout=Duration.minutes(15),
-            memory_size=512,
-            role=role,
-            log_group=log_group,
         )
+        bucket.grant_read_write(self.function, f"{prefix}/*")
 
 
 class ResumeStates(Fragment):
     """Begin with a copy of the checkpoints of the job that the input names as ``resume_from``.
 
-    The states hand their input on, and set nothing. A job that runs, or whose checkpoints lie elsewhere, is
-    refused before anything is copied.
+    The states hand their input on, and set ``$resumed``. A job that runs, or whose checkpoints lie elsewhere,
+    is refused before anything is copied.
 
     Parameters
     ----------
@@ -162,10 +148,7 @@ class ResumeStates(Fragment):
             self,
             "Checkpoints not copied",
             error=jsonata.evaluate("$states.input.Error"),
-            cause=jsonata.evaluate(
-                "$contains($states.input.Cause, '\"errorMessage\"')"
-                " ? $parse($states.input.Cause).errorMessage : $states.input.Cause"
-            ),
+            cause=jsonata.evaluate(jsonata.function_error("$states.input")),
         )
         copy.add_catch(failed, errors=["States.ALL"])
         return copy

@@ -16,6 +16,7 @@ from cdk_sagemaker_pytorch.common.options import (
     KEY,
     ROLE,
     SOURCE_CODE,
+    Days,
     Flag,
     Gibibytes,
     InstanceType,
@@ -254,10 +255,10 @@ class Checkpoints(Options):
     prefix: str = option(Prefix(), "checkpoints")
     bucket: s3.IBucket | None = option(Resource(attribute="bucket_arn", wanted=BUCKET))
     local_path: str | None = option(Text("CheckpointConfig.LocalPath", "DirectoryPath"))
-    expiration: Duration | None = option(Seconds(least=_DAY_SECONDS))
+    expiration: Duration | None = option(Days(least=_DAY_SECONDS))
 
     def check_with(self, problems: Problems, name: str, output: OutputData) -> None:
-        """Note an expiration that is no rule of a bucket.
+        """Note an expiration in a bucket that takes no rules.
 
         Parameters
         ----------
@@ -274,11 +275,6 @@ class Checkpoints(Options):
             f"{name}.expiration needs a bucket that this app makes: give an imported one the rule where it is"
             " made",
         )
-        if isinstance(self.expiration, Duration) and not self.expiration.is_unresolved():
-            seconds = self.expiration.to_seconds(integral=False)
-            problems.check(
-                seconds % _DAY_SECONDS == 0, f"{name}.expiration must be whole days, got {seconds:g} seconds"
-            )
 
     def bind(self, scope: Construct, role: iam.IRole, output: s3.IBucket) -> CheckpointLineage:
         """Let a job read and write its checkpoints, and make what copies them to the next.

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["UNKNOWN", "Argument", "Owner", "Parser"]
+__all__ = ["UNKNOWN", "Argument", "Owner", "Parser", "destination"]
 
 
 class _Unknown:
@@ -135,3 +135,15 @@ class Parser:
             names = {name for name in argument.options if name.startswith(option)}
             by_owner.setdefault(argument.owner, set()).update(names)
         return min(by_owner.values(), key=len, default=set())
+
+
+def destination(options: tuple[str, ...]) -> str:
+    """Name of the result that argparse makes of an argument's options.
+
+    Parameters
+    ----------
+    options : tuple of str
+        The options, such as ``-b`` and ``--batch-size``.
+    """
+    long = next((option for option in options if option.startswith("--")), options[0])
+    return long.lstrip("-").replace("-", "_")

@@ -2,10 +2,12 @@
 
 import ast
 from dataclasses import dataclass
+from typing import Any
 
+from .arguments import UNKNOWN, Argument, destination
 from .script import Script, dotted_name
 
-__all__ = ["DataclassParser", "FieldArgument", "dataclass_parsers"]
+__all__ = ["DataclassParser", "dataclass_parsers"]
 
 _PLAIN = ("int", "float", "str")
 _MAKERS = ("field", "dataclasses.field", "HfArg", "transformers.hf_argparser.HfArg")
@@ -18,27 +20,12 @@ _STRING_TO_BOOL = ast.parse(
 
 
 @dataclass(frozen=True)
-class FieldArgument:
-    """One field, with what argparse is told of it."""
-
-    line: int
-    options: tuple[str, ...]
-    type_name: str = ""
-    type_node: ast.expr | None = None
-    action: str = ""
-    choices: tuple[object, ...] | None = None
-    is_required: bool = False
-    nargs: object = None
-    const: object = None
-
-
-@dataclass(frozen=True)
 class DataclassParser:
     """One ``HfArgumentParser``.
 
     Attributes
     ----------
-    fields : tuple of FieldArgument
+    fields : tuple of Argument
         Those of all its dataclasses that the script defines.
     is_complete : bool
         Whether the script defines all of them.
@@ -48,7 +35,7 @@ class DataclassParser:
         Whether it lets through what it does not know.
     """
 
-    fields: tuple[FieldArgument, ...]
+    fields: tuple[Argument, ...]
     is_complete: bool
     parse_line: int | None
     is_lenient: bool
@@ -83,7 +70,7 @@ def _parser(
 ) -> DataclassParser:
     given = maker.args[0] if maker.args else None
     parts = given.elts if isinstance(given, ast.Tuple | ast.List) else [given] if given else []
-    fields: list[FieldArgument] = []
+    fields: list[Argument] = []
     is_complete = bool(parts) and len(maker.args) == 1 and not maker.keywords
     for part in parts:
         found = classes.get(dotted_name(part)) if isinstance(part, ast.expr) else None
@@ -110,7 +97,7 @@ def _is_field(statement: ast.stmt) -> bool:
     )
 
 
-def _field(statement: ast.stmt) -> FieldArgument:
+def _field(statement: ast.stmt) -> Argument:
     assert isinstance(statement, ast.AnnAssign)  # noqa: S101  # for the type checker
     assert isinstance(statement.target, ast.Name)  # noqa: S101
     name = statement.target.id
@@ -119,23 +106,35 @@ def _field(statement: ast.stmt) -> FieldArgument:
     is_required = not is_optional and not _has_default(statement.value)
     kind = dotted_name(annotation).rpartition(".")[2]
     choices = _choices(annotation, statement.value)
-    line = statement.lineno
+
+    def argument(type_name: str = "", type_node: ast.expr | None = None, **more: Any) -> Argument:
+        given = {"is_required": is_required, "default": UNKNOWN, **more}
+        return Argument(
+            statement.lineno,
+            options,
+            type_name,
+            type_node,
+            dest=destination(options),
+            owner=(-1, "HfArgumentParser"),
+            **given,
+        )
+
     if choices is not None:
         number = ast.Name(id="int", ctx=ast.Load()) if all(isinstance(c, int) for c in choices) else None
-        return FieldArgument(line, options, "", number, "", choices, is_required)
+        return argument("", number, choices=choices)
     if kind == "bool":
-        return FieldArgument(line, options, "string_to_bool", _STRING_TO_BOOL, "", None, False, "?", True)
+        return argument("string_to_bool", _STRING_TO_BOOL, is_required=False, nargs="?", const=True)
     if kind in _PLAIN:
-        return FieldArgument(line, options, kind, ast.Name(id=kind, ctx=ast.Load()), "", None, is_required)
+        return argument(kind, ast.Name(id=kind, ctx=ast.Load()))
     if (
         isinstance(annotation, ast.Subscript)
         and dotted_name(annotation.value).rpartition(".")[2].lower() == "list"
     ):
         item = dotted_name(annotation.slice)
         node = ast.Name(id=item, ctx=ast.Load()) if item in _PLAIN else None
-        return FieldArgument(line, options, item, node, "", None, is_required, "+")
+        return argument(item, node, nargs="+")
     # An enumeration, a dictionary or a class: what it takes is not looked into.
-    return FieldArgument(line, options, "", None, "<field>", None, is_required)
+    return argument(action="<field>")
 
 
 def _without_optional(annotation: ast.expr) -> tuple[ast.expr, bool]:

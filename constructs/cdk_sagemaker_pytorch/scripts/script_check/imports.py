@@ -13,8 +13,8 @@ __all__ = [
     "check_imports",
     "check_relative_imports",
     "files_beside",
+    "imported_files",
     "imported_modules",
-    "local_modules",
     "requirements_left_behind",
     "statements_that_may_fail",
 ]
@@ -81,7 +81,7 @@ def check_relative_imports(script: Script) -> None:
             _check_relative_import(script, statement)
 
 
-def local_modules(script: Script, shipped: Collection[str]) -> Iterator[str]:
+def imported_files(script: Script, shipped: Collection[str]) -> Iterator[str]:
     """Files of the source code that a script imports itself, by path relative to its folder."""
     modules = _Modules(shipped)
     for node in script.nodes:

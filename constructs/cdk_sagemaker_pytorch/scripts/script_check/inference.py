@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, newest_python
 from cdk_sagemaker_pytorch.images.instance_processor import instance_family, processor_of
 
 from .finding import Finding
@@ -110,10 +110,8 @@ def _notebook(path: str | Path) -> Finding:
 
 def _newest_python(version: FrameworkVersion | None) -> tuple[int, int] | None:
     """Python of a version's newest image; None if it is not known, or too old to be told by its syntax."""
-    found = [
-        re.fullmatch(r"py(\d)(\d+)", name) for name in (version.inference_py_versions if version else ())
-    ]
-    return max(((int(match[1]), int(match[2])) for match in found if match), default=None)
+    python = newest_python(version.inference_py_versions) if version else None
+    return python if python is not None and python > (3, 0) else None
 
 
 def _check_model_fn(script: Script, version: FrameworkVersion | None, accelerator_type: str | None) -> None:

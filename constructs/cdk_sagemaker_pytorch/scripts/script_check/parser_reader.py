@@ -5,8 +5,8 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from .arguments import UNKNOWN, Argument, Parser
-from .dataclass_arguments import FieldArgument, dataclass_parsers
+from .arguments import UNKNOWN, Argument, Parser, destination
+from .dataclass_arguments import dataclass_parsers
 from .script import Script, dotted_name
 
 __all__ = ["parser_of"]
@@ -54,7 +54,7 @@ class _Reader:
             for call, method in self._methods
             if method == "add_argument" and self._root(_receiver(self.script, call)) not in of_subcommands
         ]
-        arguments += [self._field(field) for maker in self.dataclasses for field in maker.fields]
+        arguments += [field for maker in self.dataclasses for field in maker.fields]
         strict, lenient = self._parses(_STRICT), self._parses(_LENIENT)
         for maker in self.dataclasses:
             if maker.parse_line is not None:
@@ -120,27 +120,11 @@ class _Reader:
             nargs=nargs,
             const=_literal(call, "const"),
             default=_literal(call, "default"),
-            dest=str(_literal(call, "dest") or _destination(options)),
+            dest=str(_literal(call, "dest") or destination(options)),
             owner=(self.script.function_line_at(call.lineno), self._root(receiver)),
             group=receiver
             if self._parents.get(receiver, ("", ""))[1] == "add_mutually_exclusive_group"
             else "",
-        )
-
-    def _field(self, field: FieldArgument) -> Argument:
-        return Argument(
-            line=field.line,
-            options=field.options,
-            type_name=field.type_name,
-            type_node=field.type_node,
-            action=field.action,
-            choices=field.choices,
-            is_required=field.is_required,
-            nargs=field.nargs,
-            const=field.const,
-            default=UNKNOWN,
-            dest=_destination(field.options),
-            owner=(-1, "HfArgumentParser"),
         )
 
     def _parses(self, names: tuple[str, ...]) -> list[int]:
@@ -236,11 +220,6 @@ def _assigned_calls(script: Script) -> dict[str, ast.Call]:
 
 def _receiver(script: Script, call: ast.Call) -> str:
     return script.name_of(call.func).rpartition(".")[0]
-
-
-def _destination(options: tuple[str, ...]) -> str:
-    long = next((option for option in options if option.startswith("--")), options[0])
-    return long.lstrip("-").replace("-", "_")
 
 
 def _keyword(call: ast.Call, name: str) -> ast.expr | None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from .finding import Finding
-from .imports import local_modules
+from .imports import imported_files
 from .script import Script
 
 __all__ = ["check_syntax"]
@@ -31,7 +31,7 @@ def check_syntax(script: Script, shipped: Collection[str], python: tuple[int, in
     _check_version(script, python)
     found: list[Finding] = []
     seen = {script.path.name}
-    waiting = list(local_modules(script, shipped))
+    waiting = list(imported_files(script, shipped))
     while waiting:
         name = waiting.pop()
         path = script.path.parent / name
@@ -41,7 +41,7 @@ def check_syntax(script: Script, shipped: Collection[str], python: tuple[int, in
         module = Script(path)
         _check_version(module, python)
         found += module.sorted_findings()
-        waiting += local_modules(module, shipped)
+        waiting += imported_files(module, shipped)
     return found
 
 

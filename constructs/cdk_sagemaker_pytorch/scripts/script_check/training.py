@@ -1,11 +1,10 @@
 """Checks of training scripts."""
 
-import re
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion
+from cdk_sagemaker_pytorch.images.framework_version import ArgumentPassing, FrameworkVersion, newest_python
 
 from .argument_findings import check_declarations, check_given
 from .arguments import Argument, Parser
@@ -70,7 +69,9 @@ def check_training_script(
     version = FrameworkVersion.of(framework_version) if framework_version else None
     passing = version.argument_passing if version else "unknown"
     check_relative_imports(script)
-    check_removed_modules(script, _python(version, py_version))
+    names = [py_version] if py_version else version.training_py_versions if version else ()
+    if python := newest_python(names):
+        check_removed_modules(script, python)
     parser = parser_of(script)
     read_in = script
     if parser is None:
@@ -87,13 +88,6 @@ def check_training_script(
     check_variables(script, channels=channels, hyperparameters=hyperparameters, environment=environment)
     check_model_folder(script, parser, hyperparameters)
     return sorted({*script.sorted_findings(), *read_in.sorted_findings()})
-
-
-def _python(version: FrameworkVersion | None, py_version: str | None) -> tuple[int, int]:
-    """Version of the container's Python; (3, 0) if it is not known."""
-    names = [py_version] if py_version else version.training_py_versions if version else []
-    found = [re.fullmatch(r"py(\d)(\d+)", name) for name in names]
-    return max(((int(each[1]), int(each[2])) for each in found if each), default=(3, 0))
 
 
 def _parser_beside(script: Script) -> tuple[Script, Parser | None]:
