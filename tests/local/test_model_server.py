@@ -302,7 +302,7 @@ def test_asgi_takes_the_place_of_torchserve_and_says_so(
 
 
 def test_fails_when_the_server_is_unknown_or_the_folder_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="kind must be one of ray, torchserve, asgi, got 'flask'"):
+    with pytest.raises(ValueError, match="kind must be one of ray, torchserve, asgi, elastic_inference, got"):
         ModelServer("flask", tmp_path, environment={}, log_path=tmp_path / "log")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"model_dir must be a folder, got .*nothing"):
         ModelServer("asgi", tmp_path / "nothing", environment={}, log_path=tmp_path / "log")

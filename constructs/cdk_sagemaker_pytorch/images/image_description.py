@@ -30,6 +30,8 @@ class ImageDescription:
         Version of PyTorch with its patch number; None for Ray Serve, whose tag does not say.
     processor : str
         ``cpu``, ``gpu`` or ``graviton``.
+    accelerated : bool
+        Whether its build of PyTorch can use an Elastic Inference accelerator.
     scope : str or None
         ``training`` or ``inference``; None for the images before 1.2, which do both.
     model_server : str or None
@@ -44,6 +46,7 @@ class ImageDescription:
     tag: str
     version: str | None
     processor: Processor
+    accelerated: bool
     scope: Scope | None
     model_server: ModelServer | None
     argument_passing: ArgumentPassing
@@ -79,6 +82,7 @@ def describe_image(uri: str) -> ImageDescription | None:
         tag=tag,
         version=version,
         processor="graviton" if families == {"graviton"} else _processor(tag),
+        accelerated=families == {"eia"},
         scope=scope,
         model_server=None if scope == "training" else _model_server(families, version),
         argument_passing=_argument_passing(version),

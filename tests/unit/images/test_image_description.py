@@ -114,3 +114,11 @@ def test_how_hyperparameters_reach_the_script(image: str, passing: str) -> None:
     described = describe_image(f"763104351884.dkr.ecr.us-east-1.amazonaws.com/{image}")
     assert described is not None
     assert described.argument_passing == passing
+
+
+def test_only_images_for_accelerators_are_accelerated() -> None:
+    registry = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+    for row in image_table().rows:
+        described = describe_image(f"{registry}/{row.repository}:1.5.1-cpu-py3")
+        assert described is not None
+        assert described.accelerated == row.repository.endswith("-eia")

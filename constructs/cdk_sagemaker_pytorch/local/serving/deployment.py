@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_sagemaker_pytorch.images.image_description import describe_image
+from cdk_sagemaker_pytorch.images.image_description import ImageDescription, describe_image
 from cdk_sagemaker_pytorch.local.base import s3_transfer
 from cdk_sagemaker_pytorch.local.base.archives import ArchiveError, unpack_archive
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
@@ -24,12 +24,18 @@ from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, clien
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 
 from .container_watch import ContainerWatch
-from .model_server import ModelLoadError, ModelServer
+from .model_server import ModelLoadError, ModelServer, ServerKind
 
 _CONTAINER_MODEL_DIR = "/opt/ml/model"
 
 _logger = logging.getLogger(__name__)
 _folder_numbers = itertools.count(1)
+
+
+def _server_kind(image: ImageDescription, variant: Mapping[str, Any]) -> ServerKind:
+    if image.model_server in ("ray", "torchserve"):
+        return image.model_server
+    return "elastic_inference" if image.accelerated and "AcceleratorType" in variant else "asgi"
 
 
 class DeploymentError(Exception):
@@ -194,7 +200,7 @@ class Deployment:
 
         def make_server() -> ModelServer:
             return ModelServer(
-                described.model_server if described.model_server in ("ray", "torchserve") else "asgi",
+                _server_kind(described, variant),
                 folder / "model",
                 environment=environment,
                 log_path=log_file,

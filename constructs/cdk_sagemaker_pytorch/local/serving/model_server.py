@@ -31,7 +31,7 @@ from cdk_sagemaker_pytorch.local.base.requirements import overlay_environment, p
 
 from .token_check import TOKEN_HEADER, TOKEN_VARIABLE
 
-ServerKind = Literal["ray", "torchserve", "asgi"]
+ServerKind = Literal["ray", "torchserve", "asgi", "elastic_inference"]
 
 _CONTAINER_MODEL_DIR = f"{CONTAINER_FOLDER}/model"
 _LINES_KEPT_FOR_FAILURE = 400
@@ -44,6 +44,7 @@ _PATHS: Mapping[ServerKind, tuple[str, str]] = {
     "ray": ("/", "/-/healthz"),
     "torchserve": ("/invocations", "/ping"),
     "asgi": ("/invocations", "/ping"),
+    "elastic_inference": ("/invocations", "/ping"),
 }
 
 
@@ -64,8 +65,9 @@ class ModelServer:
     Parameters
     ----------
     kind
-        "ray" for Ray Serve, "torchserve", or "asgi" for a plain host of the model's handler functions. Where
-        TorchServe cannot run, "asgi" takes its place, and `server_note` and the log say so.
+        "ray" for Ray Serve, "torchserve", "asgi" for a plain host of the model's handler functions, or
+        "elastic_inference" for one whose torch takes an accelerator's name. Where TorchServe cannot run,
+        "asgi" takes its place; the CPU takes that of an accelerator: `server_note` and the log say so.
     model_dir
         The unpacked model.tar.gz, with its code in `code/`: /opt/ml/model of the container.
     environment
@@ -115,6 +117,8 @@ class ModelServer:
             self.server_note = (
                 f"a plain ASGI host in place of TorchServe: not installed: {', '.join(missing)}"
             )
+        if kind == "elastic_inference":
+            self.server_note = "this machine's CPU in place of the Elastic Inference accelerator"
         self._model_dir = model_dir.resolve()
         # What the server is told.
         self._seen_as = Path(_CONTAINER_MODEL_DIR) if why_no_container_view() is None else self._model_dir
