@@ -20,3 +20,8 @@ settings.register_profile(
     "explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: much of what the tests do is waiting."""
+    return (os.cpu_count() or 1) + 1

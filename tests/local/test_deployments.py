@@ -167,7 +167,7 @@ def _for_each(stack: Stack, deployment: PyTorchDeployment) -> sfn.StateMachine:
 @pytest.fixture(scope="module")
 def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployments]:
     folder = tmp_path_factory.mktemp("deployments")
-    with LocalAws(folder / "aws") as aws:
+    with LocalAws(folder / "aws", wait_factor=0.1) as aws:
         found = Deployments(aws, folder)
         found.deploy_stack()
         yield found

@@ -161,7 +161,7 @@ def add_pipeline(
 @pytest.fixture(scope="module")
 def owned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
     folder = tmp_path_factory.mktemp("owned")
-    with LocalAws(folder / "aws") as aws:
+    with LocalAws(folder / "aws", wait_factor=0.1) as aws:
         yield Owned(aws, folder)
 
 

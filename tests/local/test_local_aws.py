@@ -247,7 +247,16 @@ def test_waits_are_shortened_and_quotas_hold_on_request(
     wait_for: Callable[..., Any], training_image: str
 ) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 10**6, "End": True}}}
+    look = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:headBucket",
+        "Arguments": {"Bucket": "no-such-bucket"},
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 10**6, "MaxAttempts": 2}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}],
+        "End": True,
+    }
+    wait = {"Type": "Wait", "Seconds": 10**6, "End": True}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Look", "States": {"Look": look, "Wait": wait}}
     with LocalAws(wait_factor=0, quotas={"ml.m5.large for training job usage": 0}) as aws:
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         role = aws.client("iam").create_role(RoleName="states", AssumeRolePolicyDocument=document)["Role"]
@@ -272,6 +281,8 @@ def test_waits_are_shortened_and_quotas_hold_on_request(
         )
         execution = machines.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
         wait_for(lambda: machines.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+        events = machines.get_execution_history(executionArn=execution)["events"]
+        assert [event["type"] for event in events].count("TaskFailed") == 3
 
 
 @pytest.mark.parametrize("factor", [-0.1, 1.5, float("nan")])

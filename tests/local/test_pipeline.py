@@ -91,7 +91,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("pipelines")
     assembly = folder / "cdk.out"
     subprocess.run([sys.executable, APP], env={**os.environ, "CDK_OUTDIR": str(assembly)}, check=True)
-    with LocalAws(folder / "aws") as aws:
+    with LocalAws(folder / "aws", wait_factor=0.1) as aws:
         found = Deployed(aws, assembly)
         upload(found, "first/", labels=[1, 0])
         upload(found, "second/", labels=[0, 1])

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--account", default="123456789012")
     parser.add_argument("--no-iam", action="store_true", help="do not check calls against policies")
     parser.add_argument(
-        "--wait-factor", type=float, default=1.0, help="what Wait states are shortened by, for example 0.1"
+        "--wait-factor", type=float, default=1.0, help="what waits are shortened by, for example 0.1"
     )
     arguments = parser.parse_args(argv)
     stop = threading.Event()

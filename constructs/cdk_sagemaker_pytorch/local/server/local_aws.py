@@ -88,9 +88,9 @@ class LocalAws:
         Whether calls of state machines, functions, jobs and model servers are checked against the policies
         of their roles. Defaults to True. Calls without a known key are refused in any case.
     wait_factor
-        What the seconds of Wait states are multiplied with, from 0 to 1: with 0.1, a wait of ten seconds
-        takes one. Waits for a timestamp, time limits, retries and times that are told stay as they are.
-        Defaults to 1.
+        What the seconds of Wait states and those before retries are multiplied with, from 0 to 1: with 0.1,
+        a wait of ten seconds takes one. Waits for a timestamp, time limits and times that are told stay as
+        they are. Defaults to 1.
     quotas
         Instances of SageMaker that may run at once, by Service Quotas' names, for example
         `{"ml.g5.xlarge for endpoint usage": 1, "ml.m5.large for spot training job usage": 2}`. What exceeds

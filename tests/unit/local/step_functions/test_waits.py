@@ -3,12 +3,14 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
+from moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl import JitterStrategyDecl
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.seconds import Seconds
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.timestamp import Timestamp
 
@@ -52,6 +54,21 @@ def test_seconds_are_shortened() -> None:
     program: Any = Program(looks=2)
     waits._wait(Seconds(10**6), program, 10**6)
     assert program.waited == []
+
+
+def test_a_pause_before_a_retry_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    program: Any = Program(looks=2)
+    program.stack = [10**6]
+    waits._pause_before_retry(lambda jitter, env: None, JitterStrategyDecl(), program)
+    assert (program.waited, program.stack) == ([], [0])
+
+
+def test_an_execution_that_ends_pauses_no_longer_before_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_state, "_settings", replace(server_state.settings(), wait_factor=1.0))
+    program: Any = Program(looks=2)
+    program.stack = [10**6]
+    waits._pause_before_retry(lambda jitter, env: None, JitterStrategyDecl(), program)
+    assert (len(program.waited), program.stack) == (2, [0])
 
 
 def test_an_instant_is_not_shortened_and_an_execution_that_ends_waits_no_longer() -> None:
