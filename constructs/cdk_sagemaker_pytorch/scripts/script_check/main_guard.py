@@ -1,6 +1,7 @@
 """Training that an import of a script would start."""
 
 import ast
+from collections.abc import Callable
 
 from .script import Script
 
@@ -15,55 +16,40 @@ def check_main_guard(script: Script) -> None:
     script : Script
         Gets the finding.
     """
-    trains = _Trains(script)
+    serves = bool(script.handlers)
+    looks = [(_Calls(script, _trains), "training code runs")]
+    if serves:  # alone, it harms none that is only trained with
+        looks.append((_Calls(script, _reads_the_command_line), "the command line is read"))
     for statement in script.module_statements():
         if hasattr(statement, "body"):
             continue  # a definition does not run, and the parts of a block come by themselves
-        if any(trains.at(node) for node in ast.walk(statement)):
-            serves = bool(script.handlers)
-            script.add(
-                statement.lineno,
-                "Script.mainGuard",
-                "error" if serves else "warning",
-                "training code runs whenever the script is imported"
-                + (", which the model server does for its handler functions" if serves else ""),
-                'put it under if __name__ == "__main__":',
-            )
-            return
+        for calls, what in looks:
+            if any(calls.at(node) for node in ast.walk(statement)):
+                script.add(
+                    statement.lineno,
+                    "Script.mainGuard",
+                    "error" if serves else "warning",
+                    f"{what} whenever the script is imported"
+                    + (", which the model server does for its handler functions" if serves else ""),
+                    'put it under if __name__ == "__main__":',
+                )
+                return
 
 
-class _Trains:
-    """Whether an expression trains or reads the command line, by itself or in a function of the script."""
+class _Calls:
+    """Whether an expression makes calls of a kind, by itself or in a function of the script."""
 
-    _PARSERS = frozenset({"parse_args", "parse_known_args"})
-    _FUNCTIONS = frozenset({"torch.save", "torch.jit.save"})
-
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, kind: Callable[[Script, ast.Call], bool]) -> None:
         self._script = script
+        self._kind = kind
         self._known: dict[str, bool] = {}
-        self._trainers = _names_of_trainers(script)
 
     def at(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):
             return False
-        if isinstance(node.func, ast.Attribute) and self._method(node, node.func):
-            return True
-        if self._script.name_of(node.func) in self._FUNCTIONS:
-            return True
-        return isinstance(node.func, ast.Name) and self._in_function(node.func.id)
-
-    def _method(self, call: ast.Call, function: ast.Attribute) -> bool:
-        if function.attr == "backward":
-            return True
-        if function.attr in self._PARSERS:
-            return not call.args and not call.keywords  # given arguments, it does not read the command line
-        # Label encoders and tokenizers have a fit too, which is quick and belongs to what serves.
-        return function.attr in ("fit", "train") and self._is_trainer(function.value)
-
-    def _is_trainer(self, node: ast.expr) -> bool:
-        if isinstance(node, ast.Call):
-            return self._script.name_of(node.func).endswith("Trainer")
-        return isinstance(node, ast.Name) and node.id in self._trainers
+        return self._kind(self._script, node) or (
+            isinstance(node.func, ast.Name) and self._in_function(node.func.id)
+        )
 
     def _in_function(self, name: str) -> bool:
         if name not in self._known:
@@ -73,6 +59,34 @@ class _Trains:
                 self.at(node) for statement in function.body for node in ast.walk(statement)
             )
         return self._known[name]
+
+
+def _trains(script: Script, call: ast.Call) -> bool:
+    function = call.func
+    if script.name_of(function) in ("torch.save", "torch.jit.save"):
+        return True
+    if not isinstance(function, ast.Attribute):
+        return False
+    # Label encoders and tokenizers have a fit too, which is quick and belongs to what serves.
+    return function.attr == "backward" or (
+        function.attr in ("fit", "train") and _is_trainer(script, function.value)
+    )
+
+
+def _reads_the_command_line(script: Script, call: ast.Call) -> bool:
+    function = call.func
+    # Given arguments, it reads those.
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in ("parse_args", "parse_known_args")
+        and not (call.args or call.keywords)
+    )
+
+
+def _is_trainer(script: Script, node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return script.name_of(node.func).endswith("Trainer")
+    return isinstance(node, ast.Name) and node.id in _names_of_trainers(script)
 
 
 def _names_of_trainers(script: Script) -> set[str]:

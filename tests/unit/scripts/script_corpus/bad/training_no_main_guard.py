@@ -6,5 +6,5 @@ import torch
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
-args = parser.parse_args()  # expect: Script.mainGuard warning
-torch.save({}, args.model_dir)
+args = parser.parse_args()
+torch.save({}, args.model_dir)  # expect: Script.mainGuard warning
