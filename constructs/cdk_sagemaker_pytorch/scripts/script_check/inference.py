@@ -15,6 +15,7 @@ from .main_guard import check_main_guard
 from .removed_modules import check_removed_modules
 from .script import Script
 from .syntax import check_syntax
+from .torch_load import check_torch_load
 
 __all__ = ["check_inference_script"]
 
@@ -85,8 +86,7 @@ def check_inference_script(
         if python is not None:
             check_removed_modules(script, python)
         _check_model_fn(script, version, accelerator_type)
-        _check_torch_load(script, version)
-        _check_whole_model(script, version)
+        check_torch_load(script, version)
         _check_model_server(script, version)
         _check_device(script, instance_type)
         if accelerator_type is not None:
@@ -133,62 +133,6 @@ def _check_model_fn(script: Script, version: FrameworkVersion | None, accelerato
             "it has no model_fn, and a default one loads nothing but a single TorchScript file",
             "define model_fn(model_dir), or save the model with torch.jit.save as the only .pt or .pth file",
         )
-
-
-def _check_torch_load(script: Script, version: FrameworkVersion | None) -> None:
-    """Note loads that run code from the file; weights_only exists since 1.13 and is the default since 2.6."""
-    needs_argument = version is None or (1, 13) <= version.release < (2, 6)
-    for call in script.calls("torch.load"):
-        given = {keyword.arg: keyword.value for keyword in call.keywords}
-        value = given.get("weights_only")
-        is_off = isinstance(value, ast.Constant) and value.value is False
-        is_missing = value is None and None not in given
-        if is_off or (is_missing and needs_argument):
-            script.add(
-                call.lineno,
-                "Inference.torchLoad",
-                "warning",
-                f"torch.load {'with weights_only=False' if is_off else 'without weights_only'} "
-                "runs whatever code the file holds",
-                "save the state_dict and load it with weights_only=True",
-            )
-
-
-def _check_whole_model(script: Script, version: FrameworkVersion | None) -> None:
-    """Note models that are loaded whole: since 2.6, torch.load takes tensors and plain values alone."""
-    if version is None or version.release < (2, 6) or script.calls("torch.serialization.add_safe_globals"):
-        return
-    for function in (node for node in script.nodes if isinstance(node, ast.FunctionDef)):
-        loads = {
-            target.id: node.value
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and _loads(script, node.value)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for node in ast.walk(function):
-            # A module is told from a state dict by what is asked of it.
-            if not isinstance(node, ast.Attribute) or node.attr not in ("eval", "train", "cuda", "half"):
-                continue
-            source = loads.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
-            if source is not None and _loads(script, source):
-                script.add(
-                    source.lineno,
-                    "Inference.wholeModel",
-                    "error",
-                    "torch.load of a whole model fails since PyTorch 2.6, where it loads weights only",
-                    "save the state_dict and load it into the model, or, if you trust the file,"
-                    " use weights_only=False",
-                )
-
-
-def _loads(script: Script, node: ast.AST) -> bool:
-    """Whether an expression is torch.load with its default of weights only."""
-    return (
-        isinstance(node, ast.Call)
-        and script.name_of(node.func) == "torch.load"
-        and not any(keyword.arg in ("weights_only", None) for keyword in node.keywords)
-    )
 
 
 def _check_model_server(script: Script, version: FrameworkVersion | None) -> None:

@@ -3,7 +3,7 @@ import torch
 
 
 def model_fn(model_dir):
-    return torch.load(model_dir + "/model.pth")
+    return torch.jit.load(model_dir + "/model.pth")
 
 
 def transform_fn(model, body, content_type, accept, context):
