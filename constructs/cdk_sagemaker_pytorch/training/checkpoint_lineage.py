@@ -8,12 +8,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.source.shipped_assets import new_shipped_function
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
+
+from .describe_job import describe_training_job
 
 __all__ = ["CHECKPOINTS_URI", "CheckpointCopier", "CheckpointLineage", "ResumeStates"]
 
@@ -101,11 +102,10 @@ class ResumeStates(Fragment):
         self._ends = [copy]
 
     def _describe(self) -> TaskState:
-        return TaskState(
+        return describe_training_job(
             self,
             "Describe job to resume",
-            resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
-            arguments={"TrainingJobName": jsonata.evaluate("$states.input.resume_from")},
+            key="resume_from",
             assign={
                 "resumed": {
                     "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
@@ -116,13 +116,6 @@ class ResumeStates(Fragment):
                 }
             },
             output=jsonata.evaluate("$states.input"),
-            statements=[
-                # Its name is known only at run time.
-                iam.PolicyStatement(
-                    actions=["sagemaker:DescribeTrainingJob"],
-                    resources=[sagemaker_arn(self, "training-job", "*")],
-                )
-            ],
         )
 
     def _copy(self) -> TaskState:

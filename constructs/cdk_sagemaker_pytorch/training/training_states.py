@@ -7,7 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.first_state import FirstState
 from cdk_sagemaker_pytorch.states.fragment import Fragment
@@ -16,6 +15,7 @@ from cdk_sagemaker_pytorch.states.names import ENTRY_SUFFIX
 from cdk_sagemaker_pytorch.states.task_state import TaskState, integration_arn
 
 from .checkpoint_lineage import CheckpointLineage, ResumeStates
+from .describe_job import describe_training_job
 from .failure_explanation import explained_failure
 
 __all__ = ["TrainingStates"]
@@ -120,23 +120,15 @@ class TrainingStates(Fragment):
         return train
 
     def _describe(self) -> TaskState:
-        return TaskState(
+        return describe_training_job(
             self,
             "Describe training job",
-            resource=integration_arn(self, "aws-sdk:sagemaker:describeTrainingJob"),
-            arguments={"TrainingJobName": jsonata.evaluate("$states.input.training_job_name")},
+            key="training_job_name",
             output={
                 **self._job_output("$states.result"),
                 "status": jsonata.evaluate("$states.result.TrainingJobStatus"),
                 "explanation": jsonata.evaluate(self._explained("$states.result")),
             },
-            statements=[
-                # Any job may be attached to: its name is known only at run time.
-                iam.PolicyStatement(
-                    actions=["sagemaker:DescribeTrainingJob"],
-                    resources=[sagemaker_arn(self, "training-job", "*")],
-                )
-            ],
         )
 
     def _attached(self) -> sfn.Pass:
