@@ -191,3 +191,47 @@ def test_fails_with_a_reason_that_is_no_longer_than_aws_allows(
     assert len(reason) <= 1024
     assert reason.startswith("AlgorithmError: ValueError: labels labels ")
     assert reason.endswith(f"; log: {aws.logs_directory / 'training' / name}")
+
+
+def test_instances_are_kept_for_the_next_job(
+    aws: LocalAws, train: Callable[..., Any], data: str, name: str
+) -> None:
+    sagemaker = aws.client("sagemaker")
+    resources = {
+        "InstanceType": "ml.m5.large",
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 1,
+        "KeepAlivePeriodInSeconds": 600,
+    }
+    first = train("pass", ResourceConfig=resources)
+    assert first["WarmPoolStatus"]["Status"] == "Available"
+
+    second = train("pass", ResourceConfig=resources, TrainingJobName=f"{name}-2")
+    first = sagemaker.describe_training_job(TrainingJobName=name)
+    assert (first["WarmPoolStatus"]["Status"], first["WarmPoolStatus"]["ReusedByJob"]) == (
+        "Reused",
+        f"{name}-2",
+    )
+    assert second["WarmPoolStatus"]["Status"] == "Available"
+
+    update = {"TrainingJobName": f"{name}-2", "ResourceConfig": {"KeepAlivePeriodInSeconds": 0}}
+    sagemaker.update_training_job(**update)
+    second = sagemaker.describe_training_job(TrainingJobName=f"{name}-2")
+    assert second["WarmPoolStatus"]["Status"] == "Terminated"
+    with pytest.raises(ClientError, match="its warm pool is Terminated"):
+        sagemaker.update_training_job(**update)
+
+
+def test_fails_when_spot_instances_are_to_be_kept(train: Callable[..., Any], data: str) -> None:
+    with pytest.raises(ClientError, match="KeepAlivePeriodInSeconds cannot be used"):
+        train(
+            "pass",
+            EnableManagedSpotTraining=True,
+            StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
+            ResourceConfig={
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+                "KeepAlivePeriodInSeconds": 600,
+            },
+        )

@@ -29,6 +29,7 @@ from cdk_sagemaker_pytorch.local.serving.endpoints import Endpoint
 from cdk_sagemaker_pytorch.local.training.attempts import Interruption, is_spot
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
+from cdk_sagemaker_pytorch.local.training.warm_pools import reuse_warm_pool
 
 from .constraints import constraint_problems
 from .quotas import check_quotas, job_instances, variant_instances
@@ -76,6 +77,8 @@ class LocalSageMakerResponse(SageMakerResponse):
             job_instances(request["ResourceConfig"]),
             [job_instances(other["ResourceConfig"]) for other in same],
         )
+        others = [other.warm_pool for other in self._training_jobs.values()]
+        reuse_warm_pool(name, request, job.warm_pool, others)
         self._training_jobs[name] = job
         job.start()
         return ActionResult({"TrainingJobArn": job.arn})
@@ -83,6 +86,15 @@ class LocalSageMakerResponse(SageMakerResponse):
     def describe_training_job(self) -> ActionResult:
         """Answer DescribeTrainingJob."""
         return ActionResult(self._training_job().describe())
+
+    def update_training_job(self) -> ActionResult:
+        """Answer UpdateTrainingJob: how long the instances are kept, and nothing else."""
+        job, request = self._training_job(), self._request()
+        if others := sorted(request.keys() - {"TrainingJobName", "ResourceConfig"}):
+            raise ValidationError(f"The local AWS updates ResourceConfig alone, got {', '.join(others)}")
+        if "ResourceConfig" in request:
+            job.update(request["ResourceConfig"])
+        return ActionResult({"TrainingJobArn": job.arn})
 
     def stop_training_job(self) -> ActionResult:
         """Answer StopTrainingJob."""

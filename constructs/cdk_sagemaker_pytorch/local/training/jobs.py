@@ -31,6 +31,7 @@ from .hyperparameters import decode_hyperparameters
 from .metrics import MetricReader
 from .runner import TrainingRun
 from .spec import DEFAULT_CHECKPOINT_PATH, StopReason, TrainingJobSpec, TrainingResult
+from .warm_pools import WarmPool
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _MAX_FAILURE_REASON = 1024  # of DescribeTrainingJob
@@ -72,6 +73,7 @@ class TrainingJob:
         self._lock = threading.Lock()
         self._run: TrainingRun | None = None
         self._attempts = Attempts.of(request)
+        self.warm_pool = WarmPool(request)
         self._interruption: Interruption | None = None
         self._stopped = threading.Event()
         self._enter("Starting", "Starting the training job")
@@ -121,6 +123,26 @@ class TrainingJob:
                 self._run.stop()
         self._enter("Stopping", "Stopping the training job")
 
+    def update(self, resources: Mapping[str, Any]) -> None:
+        """Keep the job's instances for longer or shorter.
+
+        Parameters
+        ----------
+        resources
+            ResourceConfig of UpdateTrainingJob.
+
+        Raises
+        ------
+        ValidationError
+            If it has no warm pool any more.
+        """
+        seconds = resources["KeepAlivePeriodInSeconds"]
+        try:
+            self.warm_pool.update(seconds)
+        except ValueError as error:
+            raise ValidationError(f"The training job {self.name} cannot be updated: {error}.") from error
+        self.request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = seconds
+
     def interrupt(self, interruption: Interruption) -> None:
         """Do what a reclaimed spot instance does: end the script, and begin again in new containers.
 
@@ -166,6 +188,7 @@ class TrainingJob:
             "FinalMetricDataList": self._metrics.final() or None,
             "TrainingTimeInSeconds": seconds,
             "BillableTimeInSeconds": trained,
+            "WarmPoolStatus": self.warm_pool.describe(),
         }
         return {name: value for name, value in description.items() if value is not None}
 
@@ -175,7 +198,7 @@ class TrainingJob:
         description = self.describe()
         return {
             name: description[name]
-            for name in (*names, "TrainingJobStatus", "SecondaryStatus")
+            for name in (*names, "TrainingJobStatus", "SecondaryStatus", "WarmPoolStatus")
             if name in description
         }
 
@@ -361,6 +384,7 @@ class TrainingJob:
             self._end_time = _now()
             self._enter(secondary_status or status, reason or f"Training job {status.lower()}")
             self._transitions[-1]["EndTime"] = self._end_time
+            self.warm_pool.keep(status, reason, launched=self._start_time is not None)
             self.status = status  # last: who sees it sees the rest
 
 
@@ -415,6 +439,8 @@ def _check(request: Mapping[str, Any]) -> None:
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to"
             " MaxRuntimeInSeconds"
         )
+    if is_spot(request) and request["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
+        problems.append("KeepAlivePeriodInSeconds cannot be used with EnableManagedSpotTraining")
     path = _checkpoint_path(request)
     if path != posixpath.normpath(path) or path in ("/", "/opt", "/opt/ml") or not path.startswith("/"):
         problems.append(f"LocalPath of CheckpointConfig must be the absolute path of a folder, got {path}")
