@@ -293,13 +293,14 @@ class Trainer:
                 with self._precision.autocast():
                     outputs = self._parallel(self._x[batch])
                 loss = self._loss(outputs.float(), self._y[batch])
+                if start == begin:  # not before: their memory goes to the new ones at once
+                    self._optimizer.zero_grad()
                 # Between processes gradients are averaged: this makes it the mean over all rows.
                 scaler.scale(loss * (self._process.world_size / rows)).backward()
             losses.append(loss.detach())
         scaler.step(self._optimizer)
         scaler.update()
         self._schedule.step()
-        self._optimizer.zero_grad()
         return sum(losses[1:], losses[0])
 
     def _until_summed(self, is_last: bool) -> ContextManager[Any]:
