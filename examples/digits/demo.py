@@ -27,6 +27,7 @@ from sklearn.model_selection import train_test_split
 
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws, LocalAwsError
+from cdk_sagemaker_pytorch.local.base.node_program import find_node
 
 sys.path.insert(0, str(Path(__file__).parent))
 from execution_progress import ExecutionFailedError, follow_execution
@@ -65,7 +66,12 @@ def synthesize(folder: Path) -> Path:
     subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
-        env={**os.environ, "CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": _context()},
+        env={
+            **os.environ,
+            "CDK_OUTDIR": str(folder),
+            "CDK_CONTEXT_JSON": _context(),
+            "JSII_NODE": find_node() or "node",
+        },
         check=True,
         stdout=sys.stderr,
     )

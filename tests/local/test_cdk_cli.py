@@ -49,7 +49,7 @@ def start_cli(
     """Start the CLI in a folder, in a session of its own."""
     cli = CdkCli(aws.environment)
     return subprocess.Popen(
-        [*cli._command(), *arguments, "--app", app, "--no-color", "--ci"],
+        [*cli._program(), *arguments, "--app", app, "--no-color", "--ci"],
         cwd=folder,
         env=cli._variables() | (env or {}),
         stdin=subprocess.DEVNULL,

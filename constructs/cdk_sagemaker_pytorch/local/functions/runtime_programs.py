@@ -1,9 +1,9 @@
 """Which program runs the functions of a Lambda runtime on this machine."""
 
-import os
-import shutil
 import sys
 from pathlib import Path
+
+from cdk_sagemaker_pytorch.local.base.node_program import find_node
 
 _HERE = Path(__file__).parent
 
@@ -15,14 +15,12 @@ def runtime_program(runtime: str) -> tuple[str, ...] | None:
     ----------
     runtime
         Lambda's name of it, for example "python3.13" or "nodejs22.x". All Pythons are this one, and all
-        Node.js the one that is found beside it, else on the PATH.
+        Node.js the one that `find_node` finds.
     """
     if runtime.startswith("python"):
         return sys.executable, str(_HERE / "lambda_runtime.py")
-    if runtime.startswith("nodejs"):
-        places = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)])
-        if node := shutil.which("node", path=places):
-            return node, str(_HERE / "lambda_runtime.cjs")
+    if runtime.startswith("nodejs") and (node := find_node()):
+        return node, str(_HERE / "lambda_runtime.cjs")
     return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdk_sagemaker_pytorch.local.base.errors import CdkError, LocalAwsError
+from cdk_sagemaker_pytorch.local.base.node_program import find_node
 from cdk_sagemaker_pytorch.local.base.processes import (
     NO_PROFILES,
     direct_to_loopback,
@@ -117,7 +118,8 @@ class CdkCli:
     ) -> None:
         # Empty ones are none, whatever a cdk.json says.
         nothing = ["--profile", "", "--proxy", "", "--ca-bundle-path", ""]
-        command = [*self._command(), *arguments, "--no-notices", "--no-color", "--ci", *nothing]
+        program = self._program()
+        command = [*program, *arguments, "--no-notices", "--no-color", "--ci", *nothing]
         process = subprocess.Popen(  # noqa: S603 - the CDK CLI with our arguments
             command,
             cwd=cwd,
@@ -135,16 +137,17 @@ class CdkCli:
             process.wait()
             raise
         if process.returncode != 0:
-            raise CdkError([Path(command[0]).name, *command[1:]], process.returncode, output)
+            raise CdkError(["cdk", *command[len(program) :]], process.returncode, output)
 
-    def _command(self) -> list[str]:
+    def _program(self) -> list[str]:
         if self._executable is not None:
             if not Path(self._executable).is_file():
                 raise LocalAwsError(f"cdk_executable not found: {os.fspath(self._executable)}")
             return [os.fspath(self._executable)]
         installed = Path(sys.prefix) / "node_modules" / ".bin" / "cdk"
         if installed.is_file():
-            return [str(installed)]
+            node = find_node()
+            return [str(installed)] if node is None else [node, str(installed.resolve())]
         npx = shutil.which("npx", path=self._path())
         if npx is None:
             raise LocalAwsError(
@@ -156,7 +159,8 @@ class CdkCli:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         # Telemetry would leave a process behind, and this machine.
         quiet = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CDK_DISABLE_VERSION_CHECK": "1"}
-        return kept | NO_PROFILES | dict(self._environment) | quiet | {"PATH": self._path()}
+        jsii = {} if (node := find_node()) is None else {"JSII_NODE": node}
+        return jsii | kept | NO_PROFILES | dict(self._environment) | quiet | {"PATH": self._path()}
 
     @staticmethod
     def _path() -> str:
