@@ -28,8 +28,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: much of what the tests do is waiting."""
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are cores, where nobody said a number: much of what the tests do is waiting."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
     return (os.cpu_count() or 1) + 1
 
 
