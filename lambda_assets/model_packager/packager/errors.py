@@ -71,3 +71,7 @@ class DeadlineError(ModelPackagerError):
 
 class NestedArchiveError(ModelPackagerError):
     """A model archive that holds nothing but another archive."""
+
+
+class WrappedModelError(ModelPackagerError):
+    """A model archive in which one folder is around everything, its code included."""

@@ -499,6 +499,27 @@ def test_fails_when_the_model_is_in_an_archive_of_its_own(package, archives, s3,
     assert "out/model.tar.gz" not in s3.names()
 
 
+@pytest.mark.parametrize("size", [10, 40 << 20])
+def test_fails_when_one_folder_is_around_model_and_code(package, archives, s3, code, size):
+    files = {"net/model.pth": os.urandom(size), "net/code/inference.py": b"pass"}
+    with pytest.raises(errors.WrappedModelError, match=r"'net', and the code in it: pack what lies in 'net'"):
+        package(archives.tar_gz(files), code)
+    assert "out/model.tar.gz" not in s3.names()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"net/model.pth": b"x", "net/config.json": b"{}"},
+        {"net/model.pth": b"x", "net/code/model.py": b"", "README": b""},
+        {"code/code/model.py": b""},
+        {"net/codec/model.bin": b"x"},
+    ],
+)
+def test_a_folder_around_the_model_alone_may_be_what_a_script_looks_for(package, archives, code, files):
+    assert package(archives.tar_gz(files), code)["strategy"] == "memory"
+
+
 @pytest.mark.parametrize("files", [{"data.tar": b"x", "model.pth": b"y"}, {"model.pth": b"y"}, {}])
 def test_an_archive_beside_a_model_is_a_file_like_others(package, archives, code, files):
     assert package(archives.tar_gz(files), code)["strategy"] == "memory"
