@@ -16,10 +16,13 @@ class LayoutGuard:
     ----------
     archive : str
         How errors call the archive.
+    has_code : bool
+        Whether the code of the model is to be in it, and none is given beside it.
     """
 
-    def __init__(self, archive: str) -> None:
+    def __init__(self, archive: str, *, has_code: bool) -> None:
         self._archive = archive
+        self._has_code = has_code
         self._files = 0
         self._name = b""
         self._tops: set[bytes] = set()  # two are as good as all
@@ -44,14 +47,15 @@ class LayoutGuard:
         NestedArchiveError
             When the one file that there was is an archive.
         WrappedModelError
-            When one folder is around everything, and the code is in it: no container looks for it there.
+            When one folder is around everything, and the code that is needed is in it: no container looks for
+            it there.
         """
         if self._files == 1 and self._name.endswith(_ARCHIVES):
             raise NestedArchiveError(
                 f"{self._archive} holds nothing but the archive {show(self._name)}: give that one, as a"
                 " model.tar.gz"
             )
-        if self._code_inside and len(self._tops) == 1 and CODE not in self._tops:
+        if self._has_code and self._code_inside and len(self._tops) == 1 and CODE not in self._tops:
             folder = show(next(iter(self._tops)))
             raise WrappedModelError(
                 f"{self._archive} has one folder around everything, {folder}, and the code in it: pack what"

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from .gzip_stream import GzipWriter, Output
-from .layout import LayoutGuard
 from .scan import ModelArchive
 from .source_code import CODE
 from .sparse import write_expanded
@@ -22,7 +21,7 @@ def rewrite(archive: ModelArchive, blocks: Iterable[bytes], output: Output) -> N
     gzip = GzipWriter(output)
     gzip.write(archive.code.entries)
     guard = archive.guard()
-    layout = LayoutGuard(archive.name)
+    layout = archive.layout()
     stream = ByteStream(archive.gunzip(blocks))
     left = archive.request.max_bytes
     for member in read_members(stream, archive.name):

@@ -46,6 +46,10 @@ class ModelArchive:
         """Return what checks the archive's members beside those of the code."""
         return LinkGuard(self.name, CODE, self.code.links)
 
+    def layout(self) -> LayoutGuard:
+        """Return what looks at where its members lie."""
+        return LayoutGuard(self.name, has_code=self.request.source_code is None)
+
 
 def scan(archive: ModelArchive, blocks: Iterable[bytes]) -> int:
     """Read a model archive and return its uncompressed length in bytes.
@@ -60,7 +64,7 @@ def scan(archive: ModelArchive, blocks: Iterable[bytes]) -> int:
     """
     gunzip = archive.gunzip(blocks)
     guard = archive.guard()
-    layout = LayoutGuard(archive.name)
+    layout = archive.layout()
     for member in read_members(ByteStream(_single_member(gunzip)), archive.name):
         if is_under(member.name, CODE):
             raise RewriteNeededError("it has code already")

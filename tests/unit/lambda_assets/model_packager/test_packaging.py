@@ -499,11 +499,16 @@ def test_fails_when_the_model_is_in_an_archive_of_its_own(package, archives, s3,
     assert "out/model.tar.gz" not in s3.names()
 
 
+@pytest.fixture
+def handlers(archives, s3):
+    return s3.put("in/handlers.gz", archives.tar_gz({"serving/a.py": b"new"}))
+
+
 @pytest.mark.parametrize("size", [10, 40 << 20])
-def test_fails_when_one_folder_is_around_model_and_code(package, archives, s3, code, size):
+def test_fails_when_one_folder_is_around_model_and_code(package, archives, s3, handlers, size):
     files = {"net/model.pth": os.urandom(size), "net/code/inference.py": b"pass"}
     with pytest.raises(errors.WrappedModelError, match=r"'net', and the code in it: pack what lies in 'net'"):
-        package(archives.tar_gz(files), code)
+        package(archives.tar_gz(files), None, handlers=handlers, keep_code=True)
     assert "out/model.tar.gz" not in s3.names()
 
 
@@ -516,7 +521,13 @@ def test_fails_when_one_folder_is_around_model_and_code(package, archives, s3, c
         {"net/codec/model.bin": b"x"},
     ],
 )
-def test_a_folder_around_the_model_alone_may_be_what_a_script_looks_for(package, archives, code, files):
+def test_a_folder_around_the_model_alone_may_be_what_a_script_looks_for(package, archives, handlers, files):
+    answer = package(archives.tar_gz(files), None, handlers=handlers, keep_code=True)
+    assert answer["strategy"] in ("memory", "rewrite")
+
+
+def test_code_in_the_folder_is_not_needed_where_some_is_given(package, archives, code):
+    files = {"net/model.pth": b"x", "net/code/inference.py": b"pass"}
     assert package(archives.tar_gz(files), code)["strategy"] == "memory"
 
 
