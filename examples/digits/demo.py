@@ -67,10 +67,10 @@ def synthesize(folder: Path) -> Path:
         [sys.executable, "app.py"],
         cwd=ROOT,
         env={
+            "JSII_NODE": find_node() or "node",
             **os.environ,
             "CDK_OUTDIR": str(folder),
             "CDK_CONTEXT_JSON": _context(),
-            "JSII_NODE": find_node() or "node",
         },
         check=True,
         stdout=sys.stderr,

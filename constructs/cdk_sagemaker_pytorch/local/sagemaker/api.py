@@ -78,7 +78,7 @@ class LocalSageMakerResponse(SageMakerResponse):
             [job_instances(other["ResourceConfig"]) for other in same],
         )
         others = [other.warm_pool for other in self._training_jobs.values()]
-        reuse_warm_pool(name, request, job.warm_pool, others)
+        reuse_warm_pool(name, job.warm_pool, others)
         self._training_jobs[name] = job
         job.start()
         return ActionResult({"TrainingJobArn": job.arn})

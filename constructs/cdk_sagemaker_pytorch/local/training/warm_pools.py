@@ -85,31 +85,35 @@ class WarmPool:
         if self._status not in ("InUse", "Available"):
             raise ValueError(f"its warm pool is {self._status or 'not there'}")
         self._keep_alive = keep_alive_seconds
-        if self._status == "Available" and self._clock() >= self._begin + keep_alive_seconds:
+        if self._is_over:
             self._status, self._end = "Terminated", self._clock()
 
     def move_to(self, job: str) -> None:
         """Leave the instances to another job."""
         self._status, self._reused_by, self._end = "Reused", job, self._clock()
 
-    def matches(self, request: Mapping[str, Any]) -> bool:
-        """Whether a job wants the same instances."""
-        return self._what == _what_must_match(request)
+    def matches(self, other: "WarmPool") -> bool:
+        """Whether another job wants the same instances."""
+        return self._what == other._what
 
     def take(self) -> None:
         """Have the instances of a job before, which even a job is told that keeps none."""
         self._status = "InUse"
 
+    @property
+    def _is_over(self) -> bool:
+        return self._status == "Available" and self._clock() >= self._begin + self._keep_alive
+
     def _look_at_the_clock(self) -> None:
-        if self._status == "Available" and self._clock() >= self._begin + self._keep_alive:
+        if self._is_over:
             self._status, self._end = "Terminated", self._begin + self._keep_alive
 
 
-def reuse_warm_pool(job: str, request: Mapping[str, Any], pool: WarmPool, others: Iterable[WarmPool]) -> None:
+def reuse_warm_pool(job: str, pool: WarmPool, others: Iterable[WarmPool]) -> None:
     """Give a new job the first instances that are kept and match, if there are any."""
     with _lock:
         for other in others:
-            if other.is_available and other.matches(request):
+            if other.is_available and other.matches(pool):
                 other.move_to(job)
                 pool.take()
                 return

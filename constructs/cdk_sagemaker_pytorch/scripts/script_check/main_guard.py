@@ -1,7 +1,8 @@
 """Training that an import of a script would start."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 from .script import Script
 
@@ -17,7 +18,8 @@ def check_main_guard(script: Script) -> None:
         Gets the finding.
     """
     serves = bool(script.handlers)
-    looks = [(_Calls(script, _trains), "training code runs")]
+    trains = partial(_trains, trainers=_names_of_trainers(script))
+    looks = [(_Calls(script, trains), "training code runs")]
     if serves:  # alone, it harms none that is only trained with
         looks.append((_Calls(script, _reads_the_command_line), "the command line is read"))
     for statement in script.module_statements():
@@ -61,7 +63,7 @@ class _Calls:
         return self._known[name]
 
 
-def _trains(script: Script, call: ast.Call) -> bool:
+def _trains(script: Script, call: ast.Call, trainers: Collection[str]) -> bool:
     function = call.func
     if script.name_of(function) in ("torch.save", "torch.jit.save"):
         return True
@@ -69,7 +71,7 @@ def _trains(script: Script, call: ast.Call) -> bool:
         return False
     # Label encoders and tokenizers have a fit too, which is quick and belongs to what serves.
     return function.attr == "backward" or (
-        function.attr in ("fit", "train") and _is_trainer(script, function.value)
+        function.attr in ("fit", "train") and _is_trainer(script, function.value, trainers)
     )
 
 
@@ -83,10 +85,10 @@ def _reads_the_command_line(script: Script, call: ast.Call) -> bool:
     )
 
 
-def _is_trainer(script: Script, node: ast.expr) -> bool:
+def _is_trainer(script: Script, node: ast.expr, trainers: Collection[str]) -> bool:
     if isinstance(node, ast.Call):
         return script.name_of(node.func).endswith("Trainer")
-    return isinstance(node, ast.Name) and node.id in _names_of_trainers(script)
+    return isinstance(node, ast.Name) and node.id in trainers
 
 
 def _names_of_trainers(script: Script) -> set[str]:

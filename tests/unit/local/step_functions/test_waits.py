@@ -56,7 +56,7 @@ def test_seconds_are_shortened() -> None:
     assert program.waited == []
 
 
-def test_a_pause_before_a_retry_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_before_a_retry_is_shortened() -> None:
     program: Any = Program(looks=2)
     program.stack = [10**6]
     waits._pause_before_retry(lambda jitter, env: None, JitterStrategyDecl(), program)

@@ -55,7 +55,7 @@ def test_instances_are_kept_for_their_time(kept: WarmPool, clock: Clock) -> None
 def test_they_move_from_job_to_job(kept: WarmPool, clock: Clock) -> None:
     clock.seconds += 10
     second = WarmPool(request(), clock)
-    reuse_warm_pool("second", request(), second, [kept])
+    reuse_warm_pool("second", second, [kept])
     clock.seconds += 10
     assert kept.describe() == {
         "Status": "Reused",
@@ -65,7 +65,7 @@ def test_they_move_from_job_to_job(kept: WarmPool, clock: Clock) -> None:
     assert second.describe() == {"Status": "InUse", "ResourceRetainedBillableTimeInSeconds": 0}
     second.keep("Completed", None, launched=True)
     third = WarmPool(request(keep_alive=None), clock)
-    reuse_warm_pool("third", request(keep_alive=None), third, [kept, second])
+    reuse_warm_pool("third", third, [kept, second])
     assert (second.describe() or {})["ReusedByJob"] == "third"
     third.keep("Completed", None, launched=True)
     assert (third.describe() or {})["Status"] == "Terminated"
@@ -85,14 +85,13 @@ def test_they_move_from_job_to_job(kept: WarmPool, clock: Clock) -> None:
     ],
 )
 def test_another_job_gets_other_instances(kept: WarmPool, clock: Clock, changes: dict[str, Any]) -> None:
-    other = request(**changes)
-    reuse_warm_pool("other", other, WarmPool(other, clock), [kept])
+    reuse_warm_pool("other", WarmPool(request(**changes), clock), [kept])
     assert kept.is_available
 
 
 def test_what_does_not_matter_may_differ(kept: WarmPool, clock: Clock) -> None:
     other = request(keep_alive=7, HyperParameters={"a": "1"}, EnableNetworkIsolation=False)
-    reuse_warm_pool("other", other, WarmPool(other, clock), [kept])
+    reuse_warm_pool("other", WarmPool(other, clock), [kept])
     assert not kept.is_available
 
 
