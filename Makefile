@@ -8,7 +8,6 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo test explore simulate exhaustive check format conformance coverage diagram bench load clean
 
@@ -29,7 +28,7 @@ demo: setup ## Train, deploy and predict on the local AWS
 	@$(BIN)/python examples/digits/demo.py
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile --no-loadscope-reorder
 
 explore: setup ## Look for new failing examples of the property tests
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m "not conformance and not exhaustive" -n auto --dist loadfile --timeout 1800 \

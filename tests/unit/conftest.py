@@ -33,6 +33,13 @@ def stack(app: App) -> Stack:
     return Stack(app, "Stack")
 
 
+@pytest.fixture
+def training_code(tmp_path: Path) -> SourceCode:
+    """A training script that runs in every version's container."""
+    (tmp_path / "train_itself.py").write_text("print('trained')\n")
+    return SourceCode.from_file(tmp_path / "train_itself.py")
+
+
 def _as_text(value: Any) -> str:
     """Render a template's string, with ${...} where CloudFormation fills something in."""
     if isinstance(value, str):

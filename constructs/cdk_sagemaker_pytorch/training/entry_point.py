@@ -8,7 +8,8 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
-from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, newest_python
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
 from .settings import JobOptions
@@ -20,6 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 
 # The SDK's fw_utils.py: TORCH_DISTRIBUTED_GPU_SUPPORTED_FRAMEWORK_VERSIONS.
 _TORCHRUN_FROM = (1, 13)
+
+# The bundled script's own: the Python that it is written in, and the first version whose images have it.
+_BUNDLED_NEEDS = (3, 8)
+_BUNDLED_FROM = (1, 9)
 
 # What `import torch` imports, and what the container's images hold: a file of that name comes first.
 _NEEDED_BY_TORCH = """
@@ -50,6 +55,8 @@ def check_entry_point(
     framework_version : FrameworkVersion
         PyTorch version of the container.
     """
+    if options.source_code is None:
+        _check_bundled(problems, options, framework_version)
     name = source_code.entry_point
     if not is_token(name):
         _check_name(problems, name)
@@ -63,6 +70,20 @@ def check_entry_point(
             f' {name}: move it, or exclude=["setup.py"]'
         )
     _check_content(problems, name, path)
+
+
+def _check_bundled(problems: Problems, options: JobOptions, framework_version: FrameworkVersion) -> None:
+    asked = options.image.py_version if isinstance(options.image, PyTorchImage) else None
+    if options.image is None:
+        runs = framework_version.release >= _BUNDLED_FROM
+    else:
+        python = newest_python([asked or ""])
+        runs = python is None or python >= _BUNDLED_NEEDS  # of an image of one's own none is known
+    problems.check(
+        runs,
+        "source_code must be given for framework_version before 1.9, whose images have a Python before 3.8"
+        f" that does not run the bundled script, got none for {framework_version.full}",
+    )
 
 
 def _check_name(problems: Problems, name: str) -> None:

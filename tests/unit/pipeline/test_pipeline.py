@@ -377,10 +377,13 @@ def test_an_uncompressed_model_stays_so(stack: Stack, inference_code: SourceCode
     assert package["output"].endswith("& '/model/' %}")
 
 
-def test_what_the_deployment_warns_of_is_seen(stack: Stack, make_pipeline: MakePipeline) -> None:
+def test_what_the_deployment_warns_of_is_seen(
+    stack: Stack, make_pipeline: MakePipeline, training_code: SourceCode
+) -> None:
     repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+    job = PyTorchTrainingJob(stack, "OldTraining", framework_version="1.5.0", source_code=training_code)
     make_pipeline(
-        training_version="1.5.0",
+        training_job=job,
         framework_version="1.5.1",
         accelerator_type="ml.eia2.medium",
         image=PyTorchImage.from_ecr_repository(repository, "v1"),

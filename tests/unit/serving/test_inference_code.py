@@ -107,9 +107,9 @@ def test_old_containers_get_the_script_untouched(
 
 
 def test_an_accelerator_gets_the_bundled_script_for_it(
-    stack: Stack, states: Callable[..., dict[str, Any]]
+    stack: Stack, training_code: SourceCode, states: Callable[..., dict[str, Any]]
 ) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="1.5.0")
+    job = PyTorchTrainingJob(stack, "Training", framework_version="1.5.0", source_code=training_code)
     PyTorchPipeline(
         stack,
         "Pipeline",
@@ -122,8 +122,8 @@ def test_an_accelerator_gets_the_bundled_script_for_it(
     assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
 
 
-def test_fails_when_the_bundled_handlers_do_not_run(stack: Stack) -> None:
-    job = PyTorchTrainingJob(stack, "Training", framework_version="1.8.1")
+def test_fails_when_the_bundled_handlers_do_not_run(stack: Stack, training_code: SourceCode) -> None:
+    job = PyTorchTrainingJob(stack, "Training", framework_version="1.8.1", source_code=training_code)
     with pytest.raises(ConfigurationError, match=r"source_code must be given .* got none for 1\.8\.1"):
         PyTorchPipeline(stack, "Pipeline", training_job=job)
 

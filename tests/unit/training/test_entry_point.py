@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from aws_cdk import Stack
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match
 
-from cdk_sagemaker_pytorch import ConfigurationError, PyTorchTrainingJob, SourceCode
+from cdk_sagemaker_pytorch import ConfigurationError, PyTorchImage, PyTorchTrainingJob, SourceCode
 
 
 def job(folder: Path, files: dict[str, bytes], entry_point: str, **options: Any) -> Stack:
@@ -74,6 +75,28 @@ def test_fails_when_the_container_cannot_start_it(
 ) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         job(tmp_path, files, entry_point, **options)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.5.1", "1.8.1"])
+def test_fails_when_the_bundled_script_does_not_run(version: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"source_code must be given .* got none for {version}"):
+        PyTorchTrainingJob(Stack(), "Job", framework_version=version)
+
+
+def test_fails_when_the_bundled_script_does_not_run_on_the_python_that_was_asked_for() -> None:
+    image = PyTorchImage.training(py_version="py36")
+    with pytest.raises(ConfigurationError, match="does not run the bundled script"):
+        PyTorchTrainingJob(Stack(), "Job", framework_version="1.8.1", image=image)
+
+
+def test_the_bundled_script_may_run_where_nothing_is_known_against_it() -> None:
+    stack = Stack()
+    PyTorchTrainingJob(stack, "Job", framework_version="1.9")
+    repository = ecr.Repository.from_repository_name(stack, "Repository", "mine")
+    image = PyTorchImage.from_ecr_repository(repository, "v1")
+    PyTorchTrainingJob(stack, "Own", framework_version="1.5.1", image=image)
+
+    Annotations.from_stack(stack).has_no_error("*", Match.any_value())
 
 
 def test_names_in_s3_are_checked_too() -> None:

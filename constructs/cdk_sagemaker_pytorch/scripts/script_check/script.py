@@ -5,9 +5,9 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .finding import Finding, Severity
 
@@ -50,14 +50,14 @@ class Script:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.findings: list[Finding] = []
-        self.tree = ast.Module(body=[], type_ignores=[])
         self.is_parsed = True
         content = self.path.read_bytes()
         self._lines = content.decode("utf-8", "replace").splitlines()
         try:
-            self.tree = ast.parse(content, str(path))
+            parsed = _parse(content)
         except (SyntaxError, ValueError) as error:
             # ValueError: null bytes, or an encoding that Python does not know.
+            parsed = _parse(b"")
             self.is_parsed = False
             self.add(
                 getattr(error, "lineno", None) or 1,
@@ -66,15 +66,11 @@ class Script:
                 f"it is not valid Python: {getattr(error, 'msg', error)}",
                 "correct the syntax",
             )
-        self.nodes = list(ast.walk(self.tree))
+        self.tree = parsed.tree
+        self.nodes = parsed.nodes
         self.functions = {node.name: node for node in self.tree.body if isinstance(node, Function)}
-        self._full_names = _imported_names(self.nodes)
-        self._full_names |= {
-            name: self._resolved(value)
-            for name, value in _aliases(self.nodes).items()
-            if name not in self._full_names
-        }
-        self.imported_names = _bound_by_imports(self.nodes)
+        self._full_names = parsed.full_names
+        self.imported_names = parsed.imported_names
         self.star_imports = any(
             isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
             for node in self.nodes
@@ -114,11 +110,7 @@ class Script:
 
         Imports are resolved, and names that stand for others, as after ``load = torch.jit.load``.
         """
-        return self._resolved(dotted_name(node))
-
-    def _resolved(self, name: str) -> str:
-        first, dot, rest = name.partition(".")
-        return self._full_names.get(first, first) + dot + rest
+        return _resolved(dotted_name(node), self._full_names)
 
     @cached_property
     def _by_type(self) -> dict[type, list[ast.AST]]:
@@ -206,6 +198,28 @@ def dotted_name(node: ast.AST) -> str:
     if not isinstance(node, ast.Name):
         return ""
     return ".".join([node.id, *reversed(parts)])
+
+
+class _Parsed(NamedTuple):
+    tree: ast.Module
+    nodes: list[ast.AST]
+    full_names: dict[str, str]
+    imported_names: set[str]
+
+
+@lru_cache(maxsize=256)  # several jobs of an app often have one script, and models the same modules
+def _parse(content: bytes) -> _Parsed:
+    tree = ast.parse(content)
+    nodes = list(ast.walk(tree))
+    names = _imported_names(nodes)
+    aliases = {name: value for name, value in _aliases(nodes).items() if name not in names}
+    names |= {name: _resolved(value, names) for name, value in aliases.items()}
+    return _Parsed(tree, nodes, names, _bound_by_imports(nodes))
+
+
+def _resolved(name: str, full_names: dict[str, str]) -> str:
+    first, dot, rest = name.partition(".")
+    return full_names.get(first, first) + dot + rest
 
 
 def _imported_names(nodes: list[ast.AST]) -> dict[str, str]:
