@@ -6,8 +6,9 @@ Both serve one model with the handlers and are asked by turns, the best of three
 with two replicas and with four threads in one, asked directly and through the container's adapter
 (`ray_adapter`), by up to 128 clients that each wait for their answer. With slow requests, one in a hundred
 takes 50 ms of waiting, and the times are those of the others. Beyond 64 requests at once the container
-answers 503: those are counted, and no part of the figures. Results go to benchmarks/results/ray_serving.json,
-with the load of the machine before.
+answers 503: those are counted, and no part of the figures. The adapter is asked too with a server behind it
+that computes nothing (`empty_backend`): more than that nobody can reach through it. Results go to
+benchmarks/results/ray_serving.json, with the load of the machine before.
 """
 
 import io
@@ -17,13 +18,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import ray
 from http_load import Figures, load
-from ray_servers import COLUMNS, HAPROXY, OWN_PROXY, adapter, ray_serve, write_model
+from ray_servers import COLUMNS, HAPROXY, OWN_PROXY, adapter, empty_backend, ray_serve, write_model
 from recording import record
 
 RESULTS = Path(__file__).parent / "results" / "ray_serving.json"
@@ -38,8 +39,14 @@ def predict_fn(data, model):
     return default(data, model)
 """
 SERVERS = {"own proxy": OWN_PROXY, "HAProxy": HAPROXY}
-# Factors at 8 clients, and of p50 at one client, for one replica.
-LEAST = {"direct": (6.0, 6.0), "adapter": (3.5, 4.0)}
+NOTHING = "nothing"
+# What is compared with Ray Serve's own proxy, one replica each: a server, what is in front of it, and the
+# least factors that are wanted, at 8 clients and of p50 at one client.
+COMPARED = {
+    "direct": ("HAProxy", "direct", (6.0, 6.0)),
+    "adapter": ("HAProxy", "adapter", (3.5, 4.0)),
+    "adapter, nothing behind it": (NOTHING, "adapter", (0.0, 0.0)),
+}
 
 Request = Callable[[int], tuple[bytes, dict[str, str], bool]]
 
@@ -107,40 +114,47 @@ def measure(urls: dict[tuple[str, str], str], labels: dict[str, int]) -> list[di
 
 @contextmanager
 def serving(folder: Path, replicas: int, threads: int) -> Iterator[dict[tuple[str, str], str]]:
-    """Start both servers and an adapter for each; returns the URLs."""
+    """Start both servers and an adapter for each, and once one for no server; returns the URLs."""
     settings = {
         "SAGEMAKER_MODEL_SERVER_WORKERS": str(replicas),
         "CDK_SAGEMAKER_PYTORCH_THREADS": str(threads),
     }
     urls = {}
     with ExitStack() as stack:
+
+        def behind(one: AbstractContextManager[str]) -> str:
+            return stack.enter_context(one) + "/invocations"
+
         for name, variables in SERVERS.items():
             own = folder / name.replace(" ", "-")
             server = ray_serve(write_model(own / "model", SCRIPT), own / "log", {**variables, **settings})
             running = stack.enter_context(server)
             urls[name, "direct"] = running.url_invocations
-            urls[name, "adapter"] = stack.enter_context(adapter(running, own / "adapter")) + "/invocations"
+            urls[name, "adapter"] = behind(adapter(running.url_invocations, own / "adapter"))
+        if (replicas, threads) == (1, 1):
+            nothing = stack.enter_context(empty_backend(folder / "nothing"))
+            urls[NOTHING, "adapter"] = behind(adapter(nothing, folder / "adapter"))
         yield urls
 
 
 def factors(results: list[dict]) -> tuple[dict[str, float], list[str]]:
-    """Compare the two servers, one replica each; returns the factors, and what is missed."""
+    """Compare with Ray Serve's own proxy, one replica each; returns the factors, and what is missed."""
     found: dict[tuple[object, ...], dict] = {
         (row["server"], row["through"], row["clients"]): row
         for row in results
         if (row["replicas"], row["threads"], row["case"]) == (1, 1, "NPY")
     }
     ratios, missed = {}, []
-    for through, least in LEAST.items():
-        before, after = (found[server, through, 8] for server in SERVERS)
-        one_before, one_after = (found[server, through, 1] for server in SERVERS)
+    for name, (server, through, least) in COMPARED.items():
+        before = [found["own proxy", through, clients] for clients in (8, 1)]
+        after = [found[server, through, clients] for clients in (8, 1)]
         pairs = {
-            f"{through}: throughput at 8 clients": after["per_second"] / before["per_second"],
-            f"{through}: 1 / p50 at 1 client": one_before["p50_ms"] / one_after["p50_ms"],
+            f"{name}: throughput at 8 clients": after[0]["per_second"] / before[0]["per_second"],
+            f"{name}: 1 / p50 at 1 client": before[1]["p50_ms"] / after[1]["p50_ms"],
         }
-        for (name, ratio), wanted in zip(pairs.items(), least, strict=True):
-            ratios[name] = round(ratio, 1)
-            missed += [name] if ratio < wanted else []
+        for (what, ratio), wanted in zip(pairs.items(), least, strict=True):
+            ratios[what] = round(ratio, 1)
+            missed += [what] if ratio < wanted else []
     return ratios, missed
 
 
@@ -157,7 +171,7 @@ def main() -> int:
             results += measure(urls, {"replicas": replicas, "threads": threads})
     ratios, missed = factors(results)
     for name, ratio in ratios.items():
-        print(f"{name:45}{ratio:9.1f}")
+        print(f"{name:55}{ratio:9.1f}")
     print(f"\nmissed: {', '.join(missed) or 'none'}")
     record(
         RESULTS,

@@ -215,7 +215,7 @@ def main() -> int:
         model = write_model(Path(folder) / "model", SCRIPT)
         with (
             ray_serve(model, Path(folder) / "log", settings) as running,
-            adapter(running, Path(folder) / "adapter.log", PATIENCE) as url,
+            adapter(running.url_invocations, Path(folder) / "adapter.log", PATIENCE) as url,
         ):
             asyncio.run(_phase(url, seconds / 4, account, 0, everything))
             before = _memory()

@@ -47,22 +47,31 @@ def ray_serve(model: Path, log: Path, variables: Mapping[str, str]) -> Iterator[
 
 
 @contextmanager
-def adapter(server: ModelServer, log: Path, timeout: float = 300) -> Iterator[str]:
-    """Put the container's adapter in front of a server; returns its URL without a path."""
+def adapter(backend: str, log: Path, timeout: float = 300) -> Iterator[str]:
+    """Put the container's adapter in front of a server's URL; returns its own, without a path."""
+    with _program("ray_adapter.py", log, backend.rstrip("/"), RAYSERVE_BACKEND_TIMEOUT=str(timeout)) as url:
+        yield url
+
+
+@contextmanager
+def empty_backend(log: Path) -> Iterator[str]:
+    """Start a server that computes nothing; returns its URL without a path."""
+    with _program("empty_backend.py", log) as url:
+        yield url
+
+
+@contextmanager
+def _program(name: str, log: Path, *arguments: str, **variables: str) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, str(Path(__file__).with_name("ray_adapter.py")), str(port)]
+    command = [sys.executable, str(Path(__file__).with_name(name)), str(port), *arguments]
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*command, server.url_invocations.rstrip("/")],
-            stdout=output,
-            stderr=output,
-            env={"RAYSERVE_BACKEND_TIMEOUT": str(timeout)},
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=variables)
     try:
         url = f"http://127.0.0.1:{port}"
         while not _answers(f"{url}/ping"):
             if process.poll() is not None:
-                raise SystemExit(f"the adapter ended with code {process.returncode}: see {log}")
+                raise SystemExit(f"{name} ended with code {process.returncode}: see {log}")
         yield url
     finally:
         process.terminate()

@@ -76,6 +76,11 @@ class Deployed:
         runtime = self.aws.client("sagemaker-runtime")
         return Predictor(self.outputs["TrainedEndpoint"], runtime).predict(SAMPLES)
 
+    def etag(self, uri: str) -> str:
+        """The entity tag of an object."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return str(self.aws.client("s3").head_object(Bucket=bucket, Key=key)["ETag"])
+
     def versions(self, endpoint: str) -> set[str]:
         """Names of the models and endpoint configurations of an endpoint."""
         sagemaker = self.aws.client("sagemaker")
@@ -120,6 +125,8 @@ def test_an_execution_trains_and_serves(deployed: Deployed, first: dict[str, Any
     assert first["model_name"] == first["endpoint_config_name"]
     assert first["metrics"]["train_loss"] < 0.5
     assert first["model_data_url"].endswith("/model.tar.gz")
+    job = deployed.aws.client("sagemaker").describe_training_job(TrainingJobName=first["training_job_name"])
+    assert first["model_data_etag"] == deployed.etag(job["ModelArtifacts"]["S3ModelArtifacts"])
 
 
 def test_the_readme_predicts(
@@ -229,6 +236,8 @@ def test_a_model_too_large_for_the_function_is_packaged_by_a_processing_job(depl
     job = sagemaker.describe_processing_job(ProcessingJobName=output["model_name"])
     assert job["ProcessingJobStatus"] == "Completed"
     assert output["model_data_url"].endswith(f"/{output['model_name']}/model.tar.gz")
+    trained = sagemaker.describe_training_job(TrainingJobName=output["training_job_name"])
+    assert output["model_data_etag"] == deployed.etag(trained["ModelArtifacts"]["S3ModelArtifacts"])
     assert deployed.answer("Large") == "Large"
 
 
@@ -245,6 +254,7 @@ def test_an_uncompressed_model_is_packaged_and_served_as_it_is(deployed: Deploye
     bucket, _, prefix = output["model_data_url"].removeprefix("s3://").partition("/")
     found = deployed.aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
     names = {entry["Key"].removeprefix(prefix) for entry in found}
+    assert output["model_data_etag"] is None
     assert "code/serve_answer.py" in names
     assert not any(name.endswith(".tar.gz") for name in names)
 

@@ -51,8 +51,9 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
     job that is completed, and ``{"roll_back": "..."}``, a version that is kept; beside it ``requested_at``,
     when what asked for it began, by which the newest is found; it defaults to the start of the execution.
     Anything else is refused before anything starts. Its output is ``{"outcome", "model_name",
-    "model_data_url", "endpoint_name", "endpoint_config_name", "warnings"}`` with the outcome ``deployed`` or
-    ``superseded``.
+    "model_data_url", "model_data_etag", "endpoint_name", "endpoint_config_name", "warnings"}`` with the
+    outcome ``deployed`` or ``superseded``. The entity tag is that of the model in S3 from which the version
+    was packaged; null for a prefix of files, and where nothing is packaged.
 
     The endpoint is made at run time, but belongs to the stack: it is deleted with it.
 
@@ -317,6 +318,7 @@ class PyTorchDeployment(Construct, InvokableEndpoint):
                 "packaged": {
                     "model_data_url": jsonata.evaluate("null"),
                     "submit_directory": jsonata.evaluate("null"),
+                    "model_data_etag": jsonata.evaluate("null"),
                 },
             },
         )

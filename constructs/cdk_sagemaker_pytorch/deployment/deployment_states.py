@@ -207,17 +207,17 @@ class DeploymentStates(Fragment):
             "Deployed",
             "deployed",
             version="$version",
-            model_data_url="$packaged.model_data_url",
+            packaged="$packaged",
             warnings="$states.input.warnings",
         )
 
     def _superseded(self) -> sfn.Pass:
         return self._succeeded(
-            "Superseded", "superseded", version="$states.input.by", model_data_url="null", warnings="[]"
+            "Superseded", "superseded", version="$states.input.by", packaged=None, warnings="[]"
         )
 
     def _succeeded(
-        self, name: str, outcome: str, *, version: str, model_data_url: str, warnings: str
+        self, name: str, outcome: str, *, version: str, packaged: str | None, warnings: str
     ) -> sfn.Pass:
         """Say what serves now; the values are JSONata."""
         return sfn.Pass.jsonata(
@@ -226,7 +226,10 @@ class DeploymentStates(Fragment):
             outputs={
                 "outcome": outcome,
                 "model_name": jsonata.evaluate(version),
-                "model_data_url": jsonata.evaluate(model_data_url),
+                **{
+                    key: jsonata.evaluate(f"{packaged}.{key}" if packaged else "null")
+                    for key in ("model_data_url", "model_data_etag")
+                },
                 "endpoint_name": self._endpoint_name,
                 "endpoint_config_name": jsonata.evaluate(version),
                 "warnings": jsonata.evaluate(warnings),

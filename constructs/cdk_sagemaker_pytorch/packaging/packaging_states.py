@@ -27,6 +27,8 @@ _SCRIPT = (
 )
 # The API takes arguments of up to 256 characters, an event may have more.
 _ARGUMENT_CHARACTERS = 250
+# What the function answers, and what the job leaves.
+_ANSWER, _EXIT_MESSAGE = "$states.result.Payload", "$states.result.ExitMessage"
 
 
 class PackagingJob:
@@ -115,9 +117,9 @@ class PackagingStates(Fragment):
     The model's size in S3 decides. A function that runs out of time all the same is followed by a processing
     job too.
 
-    The states set ``$packaged`` to ``{"model_data_url", "submit_directory"}``. After a failure the state
-    `failed` has the output ``{"Error", "Cause"}``, and goes on to what the user of the states gives it as the
-    next.
+    The states set ``$packaged`` to ``{"model_data_url", "submit_directory", "model_data_etag"}``; the entity
+    tag is that of the model in S3, null for a prefix of files. After a failure the state `failed` has the
+    output ``{"Error", "Cause"}``, and goes on to what the user of the states gives it as the next.
 
     Parameters
     ----------
@@ -164,8 +166,11 @@ class PackagingStates(Fragment):
             arguments={"FunctionName": function_arn, "Payload": dict(event)},
             assign={
                 "packaged": {
-                    name: jsonata.evaluate(f"$states.result.Payload.{name}")
-                    for name in ("model_data_url", "submit_directory")
+                    "model_data_url": jsonata.evaluate(f"{_ANSWER}.model_data_url"),
+                    "submit_directory": jsonata.evaluate(f"{_ANSWER}.submit_directory"),
+                    "model_data_etag": jsonata.evaluate(
+                        f"$exists({_ANSWER}.model_data_etag) ? {_ANSWER}.model_data_etag : null"
+                    ),
                 },
             },
             output={},
@@ -182,6 +187,9 @@ class PackagingStates(Fragment):
                 "packaged": {
                     "model_data_url": event["output"],
                     "submit_directory": jsonata.evaluate(submit_directory),
+                    "model_data_etag": jsonata.evaluate(
+                        f"$exists({_EXIT_MESSAGE}) ? $parse({_EXIT_MESSAGE}).model_data_etag : null"
+                    ),
                 },
             },
             output={},

@@ -16,18 +16,28 @@ def main(arguments: list[str]) -> int:
     """Meet the request that the arguments hold; print the answer as JSON and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m packager", description=__doc__)
     parser.add_argument("event", nargs="+", help="the event as JSON, in pieces that are put together")
-    parser.add_argument("--message", type=Path, help="where what went wrong is written besides the log")
+    parser.add_argument(
+        "--message",
+        type=Path,
+        help="where the model's entity tag, or what went wrong, is written besides the log",
+    )
     given = parser.parse_args(arguments)
     try:
-        print(json.dumps(answer(json.loads("".join(given.event)), Deadline())))  # noqa: T201 - the job's log
+        found = answer(json.loads("".join(given.event)), Deadline())
     except ModelPackagerError as error:
         message = f"{type(error).__name__}: {error}"
         print(message, file=sys.stderr)  # noqa: T201
-        if given.message is not None:
-            given.message.parent.mkdir(parents=True, exist_ok=True)
-            given.message.write_text(message[:_MAX_MESSAGE])
+        _report(given.message, message[:_MAX_MESSAGE])
         return 1
+    print(json.dumps(found))  # noqa: T201 - the job's log
+    _report(given.message, json.dumps({"model_data_etag": found["model_data_etag"]}))
     return 0
+
+
+def _report(path: Path | None, message: str) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(message)
 
 
 if __name__ == "__main__":

@@ -279,9 +279,9 @@ def test_the_model_is_the_training_jobs_where_one_is_named(
         (
             "Deployed",
             {"state": "deployed", "warnings": ["left over"]},
-            ("deployed", "digits-2", "s3://models/digits-2/model.tar.gz", ["left over"]),
+            ("deployed", "digits-2", "s3://models/digits-2/model.tar.gz", '"0a"', ["left over"]),
         ),
-        ("Superseded", {"state": "superseded", "by": "digits-3"}, ("superseded", "digits-3", None, [])),
+        ("Superseded", {"state": "superseded", "by": "digits-3"}, ("superseded", "digits-3", None, None, [])),
     ],
 )
 def test_its_output_says_what_serves(
@@ -289,7 +289,7 @@ def test_its_output_says_what_serves(
 ) -> None:
     make_deployment()
     output = states()[name]["Output"]
-    packaged = {"model_data_url": "s3://models/digits-2/model.tar.gz", "submit_directory": None}
+    packaged = {"model_data_url": "s3://models/digits-2/model.tar.gz", "model_data_etag": '"0a"'}
     values = {
         key: evaluate(text, given, version="digits-2", packaged=packaged) if text.startswith("{%") else text
         for key, text in output.items()
@@ -299,8 +299,9 @@ def test_its_output_says_what_serves(
         "model_name": outcome[1],
         "endpoint_config_name": outcome[1],
         "model_data_url": outcome[2],
+        "model_data_etag": outcome[3],
         "endpoint_name": "digits",
-        "warnings": outcome[3],
+        "warnings": outcome[4],
     }
 
 

@@ -118,6 +118,24 @@ def test_the_job_gets_the_functions_event(packaging: Callable[..., Any], states:
     assert evaluate(found["Assign"]["packaged"]["submit_directory"]) == "/opt/ml/model/code"
 
 
+@pytest.mark.parametrize(
+    ("state", "result", "etag"),
+    [
+        ("Package model", {"Payload": {"model_data_etag": '"0a"'}}, '"0a"'),
+        ("Package model", {"Payload": {"model_data_etag": None}}, None),
+        ("Package model", {"Payload": {}}, None),
+        ("Package large model", {"ExitMessage": '{"model_data_etag": "\\"0a\\""}'}, '"0a"'),
+        ("Package large model", {}, None),
+    ],
+)
+def test_the_entity_tag_of_what_was_packaged_is_known(
+    packaging: Callable[..., Any], states: States, state: str, result: Any, etag: str | None
+) -> None:
+    packaging()
+    assigned = states()[state]["Assign"]["packaged"]["model_data_etag"]
+    assert evaluate(assigned, states={"input": None, "result": result}) == etag
+
+
 @pytest.mark.parametrize("length", [1, 150, 900])
 def test_the_event_of_the_job_is_cut_into_pieces_that_the_api_takes(
     packaging: Callable[..., Any], states: States, length: int

@@ -14,6 +14,15 @@ def test_prints_the_answer(event, archives, capsys):
     assert json.loads(capsys.readouterr().out)["strategy"] == "memory"
 
 
+def test_leaves_the_entity_tag_where_the_job_shows_it(tmp_path, event, archives, capsys):
+    message = tmp_path / "output" / "message"
+    request = event(archives.tar_gz({"model.pth": b"weights"}), archives.tar_gz(CODE))
+    assert job.main(["--message", str(message), "--", json.dumps(request)]) == 0
+    etag = json.loads(capsys.readouterr().out)["model_data_etag"]
+    assert etag
+    assert json.loads(message.read_text()) == {"model_data_etag": etag}
+
+
 def test_puts_an_event_in_pieces_together(event, archives, capsys):
     text = json.dumps(event(archives.tar_gz({"model.pth": b"weights"}), archives.tar_gz(CODE)))
     assert job.main(["--", *(text[start : start + 10] for start in range(0, len(text), 10))]) == 0
