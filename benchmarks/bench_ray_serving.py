@@ -2,12 +2,12 @@
 
     PYTHONPATH=constructs python benchmarks/bench_ray_serving.py
 
-Both serve one model with the handlers and are asked by turns, the best of three rounds counts: with one and
-with two replicas and with four threads in one, asked directly and through the container's adapter
-(`ray_adapter`), by up to 128 clients that each wait for their answer. With slow requests, one in a hundred
-takes 50 ms of waiting, and the times are those of the others. Beyond 64 requests at once the container
-answers 503: those are counted, and no part of the figures. The adapter is asked too with a server behind it
-that computes nothing (`empty_backend`): more than that nobody can reach through it. Results go to
+Both serve one model with the handlers and are asked by turns, the best round is printed: with one and with
+two replicas and with four threads in one, asked directly and through the container's adapter (`ray_adapter`),
+by up to 128 clients that each wait for their answer. With slow requests, one in a hundred takes 50 ms of
+waiting, and the times are those of the others. Beyond 64 requests at once the container answers 503: they are
+counted, and no part of the figures. The adapter is asked too with a server behind it that computes nothing
+(`empty_backend`): more than that nobody can reach through it. Results go to
 benchmarks/results/ray_serving.json, with the load of the machine before.
 """
 
@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import ray
@@ -29,6 +30,8 @@ from recording import record
 
 RESULTS = Path(__file__).parent / "results" / "ray_serving.json"
 SECONDS, ROUNDS = 1.2, 3
+# Factors are medians over so many rounds, in each of which all are asked one after the other.
+ROUNDS_OF_FACTORS = 11
 SCRIPT = """
 import time
 from cdk_sagemaker_pytorch_serving.handlers import predict_fn as default
@@ -40,8 +43,9 @@ def predict_fn(data, model):
 """
 SERVERS = {"own proxy": OWN_PROXY, "HAProxy": HAPROXY}
 NOTHING = "nothing"
-# What is compared with Ray Serve's own proxy, one replica each: a server, what is in front of it, and the
-# least factors that are wanted, at 8 clients and of p50 at one client.
+COMPARED_LABELS, COMPARED_CASES = {"replicas": 1, "threads": 1}, [("NPY", 1), ("NPY", 8)]
+# What is compared with Ray Serve's own proxy: a server, what is in front of it, and the least factors that
+# are wanted, at 8 clients and of p50 at one client.
 COMPARED = {
     "direct": ("HAProxy", "direct", (6.0, 6.0)),
     "adapter": ("HAProxy", "adapter", (3.5, 4.0)),
@@ -96,13 +100,17 @@ def measure(urls: dict[tuple[str, str], str], labels: dict[str, int]) -> list[di
     for name, clients in CASES if labels["threads"] == 1 else SLOW:
         request = requests()[name]
         rounds: dict[tuple[str, str], list[Figures]] = {where: [] for where in urls}
-        for _ in range(ROUNDS):
+        is_compared = labels == COMPARED_LABELS and (name, clients) in COMPARED_CASES
+        for _ in range(ROUNDS_OF_FACTORS if is_compared else ROUNDS):
             for where, url in urls.items():
                 rounds[where].append(load(url, clients, SECONDS, request))
         for (server, through), found in rounds.items():
             figures = best(found)
             where_ = {"server": server, "through": through}
-            results.append({**labels, **where_, "case": name, "clients": clients, **figures._asdict()})
+            row = {**labels, **where_, "case": name, "clients": clients, **figures._asdict()}
+            if is_compared:
+                row["rounds"] = [{"per_second": each.per_second, "p50_ms": each.p50_ms} for each in found]
+            results.append(row)
             columns = "".join(f"{value:<10}" for value in (*labels.values(), server, through))
             print(
                 f"{columns}{name:15}{clients:4}{figures.per_second:9.1f}{figures.p50_ms:9.2f}"
@@ -138,21 +146,22 @@ def serving(folder: Path, replicas: int, threads: int) -> Iterator[dict[tuple[st
 
 
 def factors(results: list[dict]) -> tuple[dict[str, float], list[str]]:
-    """Compare with Ray Serve's own proxy, one replica each; returns the factors, and what is missed."""
-    found: dict[tuple[object, ...], dict] = {
-        (row["server"], row["through"], row["clients"]): row
-        for row in results
-        if (row["replicas"], row["threads"], row["case"]) == (1, 1, "NPY")
+    """Compare with Ray Serve's own proxy, round by round; returns the factors, and what is missed."""
+    rounds: dict[tuple[object, ...], list[dict[str, float]]] = {
+        (row["server"], row["through"], row["clients"]): row["rounds"] for row in results if "rounds" in row
     }
+
+    def factor(server: str, through: str, clients: int, figure: str) -> float:
+        pairs = zip(rounds["own proxy", through, clients], rounds[server, through, clients], strict=True)
+        return median(after[figure] / before[figure] for before, after in pairs)
+
     ratios, missed = {}, []
     for name, (server, through, least) in COMPARED.items():
-        before = [found["own proxy", through, clients] for clients in (8, 1)]
-        after = [found[server, through, clients] for clients in (8, 1)]
-        pairs = {
-            f"{name}: throughput at 8 clients": after[0]["per_second"] / before[0]["per_second"],
-            f"{name}: 1 / p50 at 1 client": before[1]["p50_ms"] / after[1]["p50_ms"],
+        found = {
+            f"{name}: throughput at 8 clients": factor(server, through, 8, "per_second"),
+            f"{name}: 1 / p50 at 1 client": 1 / factor(server, through, 1, "p50_ms"),
         }
-        for (what, ratio), wanted in zip(pairs.items(), least, strict=True):
+        for (what, ratio), wanted in zip(found.items(), least, strict=True):
             ratios[what] = round(ratio, 1)
             missed += [what] if ratio < wanted else []
     return ratios, missed
