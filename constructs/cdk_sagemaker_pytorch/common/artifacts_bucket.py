@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from .options import Days, check_arguments
+from .option_kinds import Days, check_arguments
 
 __all__ = ["SUPERSEDED_TAG", "ArtifactsBucket"]
 

@@ -9,7 +9,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .limits import check_limits, shown
-from .options import Flag, OfType, Options, Resource, option
+from .option_kinds import Flag, OfType, Resource
+from .options import Options, option
 from .problems import Problems
 
 __all__ = ["Networking", "grant_network_interfaces", "vpc_members"]

@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct, IConstruct
 
+from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.common.artifacts_bucket import ArtifactsBucket
 from cdk_sagemaker_pytorch.common.container_role import (
     grant_logs_and_metrics,
@@ -22,7 +23,6 @@ from cdk_sagemaker_pytorch.common.container_role import (
 )
 from cdk_sagemaker_pytorch.common.function_role import attach_policy
 from cdk_sagemaker_pytorch.common.networking import Networking
-from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.source.shipped_assets import new_shipped_function
 from cdk_sagemaker_pytorch.states.names import RUN_PATTERN, version_prefix
 

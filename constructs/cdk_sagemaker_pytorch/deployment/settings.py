@@ -9,18 +9,17 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_sagemaker_pytorch.common.json_values import encode_json, plain_json
 from cdk_sagemaker_pytorch.common.limits import shown
-from cdk_sagemaker_pytorch.common.options import (
+from cdk_sagemaker_pytorch.common.option_kinds import (
     BUCKET,
     Flag,
     ListOf,
     OfType,
-    Options,
     Resource,
     Seconds,
     Text,
     Whole,
-    option,
 )
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager
 from cdk_sagemaker_pytorch.packaging.settings import PackagerKind

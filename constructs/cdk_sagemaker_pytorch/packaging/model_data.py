@@ -11,7 +11,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.container_role import sagemaker_arn
-from cdk_sagemaker_pytorch.common.options import BUCKET, Flag, Prefix, Resource, Text, check_arguments
+from cdk_sagemaker_pytorch.common.option_kinds import BUCKET, Flag, Prefix, Resource, Text, check_arguments
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.source.source_archive import collect_files, write_archive
 

@@ -12,10 +12,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics
 from cdk_sagemaker_pytorch.common.function_role import new_function_role
 from cdk_sagemaker_pytorch.common.networking import Networking, grant_network_interfaces, vpc_members
-from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.lambda_bundling import bundled_asset, bundled_function

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.options import request
+from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.fragment import Fragment
 from cdk_sagemaker_pytorch.states.job_state import job_statements

@@ -8,17 +8,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
-from cdk_sagemaker_pytorch.common.options import (
+from cdk_sagemaker_pytorch.common.option_kinds import (
     IMAGE,
     KEY,
     InstanceType,
     OfType,
-    Options,
     Resource,
     Seconds,
     Whole,
-    option,
 )
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 

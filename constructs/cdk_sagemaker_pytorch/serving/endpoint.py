@@ -3,7 +3,7 @@
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.options import Text
+from cdk_sagemaker_pytorch.common.option_kinds import Text
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.stacks import check_stacks
 from cdk_sagemaker_pytorch.images.container_image import processor_of

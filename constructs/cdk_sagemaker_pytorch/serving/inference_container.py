@@ -14,7 +14,8 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.environment import check_environment
 from cdk_sagemaker_pytorch.common.networking import Networking
-from cdk_sagemaker_pytorch.common.options import IMAGE, SOURCE_CODE, Options, Resource, option
+from cdk_sagemaker_pytorch.common.option_kinds import IMAGE, SOURCE_CODE, Resource
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage

@@ -10,9 +10,9 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.api_request import cloudformation_properties, request
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
 from cdk_sagemaker_pytorch.common.networking import Networking
-from cdk_sagemaker_pytorch.common.options import cloudformation_properties, request
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage

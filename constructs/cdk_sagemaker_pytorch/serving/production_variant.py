@@ -5,13 +5,9 @@ from typing import Any
 
 from aws_cdk import aws_sagemaker as sagemaker
 
-from cdk_sagemaker_pytorch.common.options import (
-    InstanceType,
-    Options,
-    Whole,
-    cloudformation_properties,
-    option,
-)
+from cdk_sagemaker_pytorch.common.api_request import cloudformation_properties
+from cdk_sagemaker_pytorch.common.option_kinds import InstanceType, Whole
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
 from cdk_sagemaker_pytorch.images.container_image import processor_of

@@ -9,19 +9,18 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from cdk_sagemaker_pytorch.common.limits import has_local_storage
-from cdk_sagemaker_pytorch.common.options import (
+from cdk_sagemaker_pytorch.common.option_kinds import (
     BUCKET,
     KEY,
     ROLE,
     Gibibytes,
     InstanceType,
-    Options,
     Resource,
     Seconds,
     Text,
     Whole,
-    option,
 )
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import ModelServer
 from cdk_sagemaker_pytorch.packaging.model_packager import ModelPackager

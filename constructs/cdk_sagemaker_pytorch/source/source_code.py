@@ -7,7 +7,7 @@ from pathlib import Path
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_sagemaker_pytorch.common.options import BUCKET, ListOf, Resource, Text, check_arguments
+from cdk_sagemaker_pytorch.common.option_kinds import BUCKET, ListOf, Resource, Text, check_arguments
 from cdk_sagemaker_pytorch.common.problems import Problems
 
 from .default_excludes import SourceFilter

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.limits import has_local_storage
-from cdk_sagemaker_pytorch.common.options import (
+from cdk_sagemaker_pytorch.common.option_kinds import (
     BUCKET,
     IMAGE,
     KEY,
@@ -20,14 +20,13 @@ from cdk_sagemaker_pytorch.common.options import (
     Flag,
     Gibibytes,
     InstanceType,
-    Options,
     Prefix,
     Resource,
     Seconds,
     Text,
     Whole,
-    option,
 )
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.source_code import SourceCode

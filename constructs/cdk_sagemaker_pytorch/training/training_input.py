@@ -9,8 +9,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.common.limits import check_limits, shown
-from cdk_sagemaker_pytorch.common.options import BUCKET, Choice, Options, Resource, Text, option, request
+from cdk_sagemaker_pytorch.common.option_kinds import BUCKET, Choice, Resource, Text
+from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
 

@@ -10,11 +10,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.common.artifacts_bucket import ArtifactsBucket
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
 from cdk_sagemaker_pytorch.common.environment import check_environment
 from cdk_sagemaker_pytorch.common.networking import Networking
-from cdk_sagemaker_pytorch.common.options import request
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage, PyTorchImageConfig

@@ -8,7 +8,9 @@ import pytest
 
 import cdk_sagemaker_pytorch
 from cdk_sagemaker_pytorch.common.api_limits import API_LIMITS
-from cdk_sagemaker_pytorch.common.options import Kind, Options, cloudformation_properties, request
+from cdk_sagemaker_pytorch.common.api_request import cloudformation_properties, request
+from cdk_sagemaker_pytorch.common.option_kinds import Kind
+from cdk_sagemaker_pytorch.common.options import Options
 
 
 def _options() -> list[tuple[str, str, Kind]]:
