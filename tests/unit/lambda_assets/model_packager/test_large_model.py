@@ -36,7 +36,6 @@ def write_archive(path):
     return digest.hexdigest()
 
 
-@pytest.mark.timeout(900)
 def test_a_model_beyond_four_gigabytes_is_spliced(tmp_path, archives, package, s3):
     digest = write_archive(tmp_path / "model.tar.gz")
     model = (tmp_path / "model.tar.gz").read_bytes()
