@@ -129,19 +129,23 @@ def templates(tmp_path: Path, name: str) -> Callable[..., None]:
 
     def write(**stacks: dict[str, Any]) -> None:
         artifacts: dict[str, Any] = {}
+        texts: dict[str, Any] = {"manifest.json": {"version": "48.0.0", "artifacts": artifacts}}
         for stack, resources in stacks.items():
             template = {"Resources": resources}
             if "Outputs" in resources:
                 template = {"Resources": {k: v for k, v in resources.items() if k != "Outputs"}}
                 template["Outputs"] = resources["Outputs"]
-            (tmp_path / f"{stack}.json").write_text(json.dumps(template))
+            texts[f"{stack}.json"] = template
             artifacts[f"{name}-{stack}"] = {
                 "type": "aws:cloudformation:stack",
                 "environment": "aws://unknown-account/unknown-region",
                 "properties": {"templateFile": f"{stack}.json"},
                 "dependencies": list(artifacts),
             }
-        (tmp_path / "manifest.json").write_text(json.dumps({"version": "48.0.0", "artifacts": artifacts}))
+        for file, text in texts.items():
+            # A CLI that watches reads at once, and must not see half a file.
+            (tmp_path / f"{file}.new").write_text(json.dumps(text))
+            (tmp_path / f"{file}.new").replace(tmp_path / file)
 
     return write
 
