@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import http.client
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -261,7 +262,7 @@ CHANGES: Mapping[str, Callable[[Sent], Sent]] = {
         "x-amz-content-sha256", lambda _: "UNSIGNED-PAYLOAD"
     )(replace(sent, body=b"other")),
     "time": changed_header("x-amz-date", later),
-    "day": in_authorization(dt.datetime.now(dt.UTC).strftime("%Y%m%d"), "20200101"),
+    "day": changed_header("authorization", lambda value: re.sub(r"/\d{8}/", "/20200101/", value)),
     "region": in_authorization("us-east-1", "eu-west-1"),
     "service": in_authorization("/s3/", "/sts/"),
     "signature": changed_header(
