@@ -139,7 +139,7 @@ def serving(folder: Path, replicas: int, threads: int) -> Iterator[dict[tuple[st
             running = stack.enter_context(server)
             urls[name, "direct"] = running.url_invocations
             urls[name, "adapter"] = behind(adapter(running.url_invocations, own / "adapter"))
-        if (replicas, threads) == (1, 1):
+        if {"replicas": replicas, "threads": threads} == COMPARED_LABELS:
             nothing = stack.enter_context(empty_backend(folder / "nothing"))
             urls[NOTHING, "adapter"] = behind(adapter(nothing, folder / "adapter"))
         yield urls

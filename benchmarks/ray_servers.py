@@ -5,7 +5,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -46,18 +46,14 @@ def ray_serve(model: Path, log: Path, variables: Mapping[str, str]) -> Iterator[
         yield server
 
 
-@contextmanager
-def adapter(backend: str, log: Path, timeout: float = 300) -> Iterator[str]:
+def adapter(backend: str, log: Path, timeout: float = 300) -> AbstractContextManager[str]:
     """Put the container's adapter in front of a server's URL; returns its own, without a path."""
-    with _program("ray_adapter.py", log, backend.rstrip("/"), RAYSERVE_BACKEND_TIMEOUT=str(timeout)) as url:
-        yield url
+    return _program("ray_adapter.py", log, backend.rstrip("/"), RAYSERVE_BACKEND_TIMEOUT=str(timeout))
 
 
-@contextmanager
-def empty_backend(log: Path) -> Iterator[str]:
+def empty_backend(log: Path) -> AbstractContextManager[str]:
     """Start a server that computes nothing; returns its URL without a path."""
-    with _program("empty_backend.py", log) as url:
-        yield url
+    return _program("empty_backend.py", log)
 
 
 @contextmanager

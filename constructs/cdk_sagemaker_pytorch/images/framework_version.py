@@ -19,9 +19,10 @@ __all__ = [
 ModelServer = Literal["flask", "mms", "torchserve", "ray"]
 ArgumentPassing = Literal["exec", "shell", "unknown"]
 
+# Its images are the first with Python 3.8, which the code that the library ships is written in.
+_FIRST_WITH_PYTHON_38 = (1, 9)
 # sagemaker-training runs the script's command in a shell from 4.0.0 on, which needs Python 3.8, and no more
 # from 5.1.3 on, which images built before this day cannot hold.
-_SHELL_NEEDS = (1, 9)
 _SHELL_SURELY = (1, 11)
 _FIRST_TOOLKIT_WITHOUT_SHELL = date(2026, 9, 1)
 
@@ -194,7 +195,12 @@ class FrameworkVersion:
 
         Older ones run the script as it is.
         """
-        return self.release >= (1, 9)
+        return self.release >= _FIRST_WITH_PYTHON_38
+
+    @property
+    def runs_bundled_training(self) -> bool:
+        """Whether the bundled training script runs on the training images: from 1.9 on, with Python 3.8."""
+        return self.release >= _FIRST_WITH_PYTHON_38
 
     @property
     def supports_elastic_inference(self) -> bool:
@@ -204,7 +210,7 @@ class FrameworkVersion:
 
 def argument_passing_of(numbers: tuple[int, ...], end_of_patch: date | None) -> ArgumentPassing:
     """How hyperparameters reach the script, by a version's numbers and the last day an image is built."""
-    if numbers < _SHELL_NEEDS:
+    if numbers < _FIRST_WITH_PYTHON_38:
         return "exec"
     is_built_no_more = end_of_patch is not None and end_of_patch < _FIRST_TOOLKIT_WITHOUT_SHELL
     return "shell" if numbers >= _SHELL_SURELY and is_built_no_more else "unknown"

@@ -22,9 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 # The SDK's fw_utils.py: TORCH_DISTRIBUTED_GPU_SUPPORTED_FRAMEWORK_VERSIONS.
 _TORCHRUN_FROM = (1, 13)
 
-# The bundled script's own: the Python that it is written in, and the first version whose images have it.
+# The Python that the bundled script is written in; `runs_bundled_training` says which versions have it.
 _BUNDLED_NEEDS = (3, 8)
-_BUNDLED_FROM = (1, 9)
 
 # What `import torch` imports, and what the container's images hold: a file of that name comes first.
 _NEEDED_BY_TORCH = """
@@ -73,10 +72,11 @@ def check_entry_point(
 
 
 def _check_bundled(problems: Problems, options: JobOptions, framework_version: FrameworkVersion) -> None:
-    asked = options.image.py_version if isinstance(options.image, PyTorchImage) else None
-    if options.image is None:
-        runs = framework_version.release >= _BUNDLED_FROM
+    image = options.image
+    if image is None:
+        runs = framework_version.runs_bundled_training
     else:
+        asked = image.py_version if isinstance(image, PyTorchImage) else None
         python = newest_python([asked or ""])
         runs = python is None or python >= _BUNDLED_NEEDS  # of an image of one's own none is known
     problems.check(

@@ -40,8 +40,8 @@ TRAINING = {"training_job_name": "job-1", "metrics": {"loss": 0.1}, "model_data"
 
 @pytest.fixture
 def make_pipeline(stack: Stack, inference_code: SourceCode) -> MakePipeline:
-    def make(training_version: str = "2.13", **options: Any) -> PyTorchPipeline:
-        job = PyTorchTrainingJob(stack, "Training", framework_version=training_version)
+    def make(**options: Any) -> PyTorchPipeline:
+        job = PyTorchTrainingJob(stack, "Training", framework_version="2.13")
         return PyTorchPipeline(
             stack, "Pipeline", **{"training_job": job, "source_code": inference_code, **options}
         )

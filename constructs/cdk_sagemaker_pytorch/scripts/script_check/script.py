@@ -71,10 +71,7 @@ class Script:
         self.functions = {node.name: node for node in self.tree.body if isinstance(node, Function)}
         self._full_names = parsed.full_names
         self.imported_names = parsed.imported_names
-        self.star_imports = any(
-            isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-            for node in self.nodes
-        )
+        self.star_imports = parsed.star_imports
 
     def add(self, line: int, finding_id: str, severity: Severity, message: str, remedy: str) -> None:
         """Note a finding."""
@@ -205,6 +202,7 @@ class _Parsed(NamedTuple):
     nodes: list[ast.AST]
     full_names: dict[str, str]
     imported_names: set[str]
+    star_imports: bool
 
 
 @lru_cache(maxsize=256)  # several jobs of an app often have one script, and models the same modules
@@ -214,7 +212,8 @@ def _parse(content: bytes) -> _Parsed:
     names = _imported_names(nodes)
     aliases = {name: value for name, value in _aliases(nodes).items() if name not in names}
     names |= {name: _resolved(value, names) for name, value in aliases.items()}
-    return _Parsed(tree, nodes, names, _bound_by_imports(nodes))
+    imported = _bound_by_imports(nodes)
+    return _Parsed(tree, nodes, names, imported, star_imports="*" in imported)
 
 
 def _resolved(name: str, full_names: dict[str, str]) -> str:
