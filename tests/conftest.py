@@ -1,7 +1,6 @@
 """Fixtures that every kind of test shares."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import waiting
 from cdk_sagemaker_pytorch.local.base.node_program import find_node
-
-WAIT_SECONDS = 120
 
 # jsii runs on the Node of the development environment, whatever the machine has.
 os.environ.setdefault("JSII_NODE", find_node() or "node")
@@ -47,12 +45,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[..., Any]:
     """Call a function until what it returns is true, and return that."""
-
-    def wait(look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (result := look()):
-            assert time.monotonic() < deadline, f"not true after {seconds} seconds: {look}"
-            time.sleep(0.05)
-        return result
-
-    return wait
+    return waiting.wait_for

@@ -15,8 +15,8 @@ import pytest
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
 from cdk_sagemaker_pytorch.serving.ray_environment import ray_environment
+from waiting import wait_for
 
-LIMIT_SECONDS = 120
 TOKEN = "sesame"  # noqa: S105 - of a test
 RAY_SERVE = {
     "SM_RAYSERVE_APP": "cdk_sagemaker_pytorch_serving.ray_application:app",
@@ -88,14 +88,6 @@ def post(server, body, timeout=60, **headers):
         return 504, b"Request timeout"
 
 
-def until(condition):
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
-
-
 def replica(server):
     """Return which process answers, or None where none does."""
     status, body = post(server, b"who", timeout=10)
@@ -128,7 +120,7 @@ def log_of(server):
 
 
 def test_each_request_fails_for_itself_alone(served):
-    first = until(lambda: replica(served))
+    first = wait_for(lambda: replica(served))
     attributes = "X-Amzn-SageMaker-Custom-Attributes"
 
     assert post(served, b"context", **{attributes: "7"}) == (200, b"7")
@@ -143,8 +135,8 @@ def test_each_request_fails_for_itself_alone(served):
 def test_the_log_names_the_request_and_has_the_traceback(served):
     post(served, b"status", X_Amzn_SageMaker_Inference_Id="my-own-id")
 
-    until(lambda: "request my-own-id: predict_fn failed" in log_of(served))
-    until(lambda: "raise error\n" in log_of(served) and "asked elsewhere" in log_of(served))
+    wait_for(lambda: "request my-own-id: predict_fn failed" in log_of(served))
+    wait_for(lambda: "raise error\n" in log_of(served) and "asked elsewhere" in log_of(served))
 
 
 def test_a_body_is_refused_while_it_is_read(served):
@@ -177,7 +169,7 @@ def test_a_request_that_is_cut_off_leaves_room_for_others(served):
         with socket.create_connection((target.hostname, target.port), timeout=60) as connection:
             connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 50\r\n\r\nwho".encode())
 
-    until(lambda: replica(served))
+    wait_for(lambda: replica(served))
 
 
 def test_what_is_too_much_gets_503_while_health_checks_pass(served, tmp_path):
@@ -188,69 +180,69 @@ def test_what_is_too_much_gets_503_while_health_checks_pass(served, tmp_path):
 
     with ThreadPoolExecutor(12) as threads:
         calls = [threads.submit(hold, number) for number in range(12)]
-        refused = until(lambda: len(done := [call for call in calls if call.done()]) >= 6 and done)
+        refused = wait_for(lambda: len(done := [call for call in calls if call.done()]) >= 6 and done)
         assert {call.result() for call in refused} == {(503, b"busy: 6 requests are being answered or wait")}
         assert all(served.ping() for _ in range(50))
         flag.touch()
         # Those that were accepted are answered, or at least told.
         assert {call.result()[0] for call in calls if call not in refused} <= {200, 504}
-    assert until(lambda: replica(served))
+    assert wait_for(lambda: replica(served))
 
 
 def test_a_process_that_ends_is_replaced_and_the_container_is_healthy_meanwhile(served):
-    first = until(lambda: replica(served))
+    first = wait_for(lambda: replica(served))
 
     assert post(served, b"os._exit")[0] == 500
     pings = []
-    until(lambda: pings.append(served.ping()) or replica(served) not in (None, first))
+    wait_for(lambda: pings.append(served.ping()) or replica(served) not in (None, first))
     assert all(pings)
 
 
 def test_an_answer_that_is_late_is_504_and_says_where_it_was(served):
-    first = until(lambda: replica(served))
+    first = wait_for(lambda: replica(served))
 
     assert post(served, b"late", X_Amzn_SageMaker_Inference_Id="the-late-one") == (
         504,
         b"no answer within 5 s",
     )
-    until(lambda: "request the-late-one: no answer within 5 s; the threads are at" in log_of(served))
-    until(lambda: "time.sleep(6)" in log_of(served))
+    wait_for(lambda: "request the-late-one: no answer within 5 s; the threads are at" in log_of(served))
+    wait_for(lambda: "time.sleep(6)" in log_of(served))
     assert replica(served) == first  # late is not stuck
 
 
 def test_a_thread_that_is_lost_or_stuck_costs_no_answer_of_others(served):
-    first = until(lambda: replica(served))
+    first = wait_for(lambda: replica(served))
 
     with ThreadPoolExecutor(1) as threads:
         stuck = threads.submit(post, served, b"hang")
         # The other thread answers until another replica does.
         answers = [first]
-        until(lambda: answers.append(replica(served)) or answers[-1] != first)
+        wait_for(lambda: answers.append(replica(served)) or answers[-1] != first)
         assert stuck.result() == (504, b"no answer within 5 s")
     assert None not in answers
 
 
 def test_a_replica_whose_threads_are_all_stuck_is_replaced(served):
-    first = until(lambda: replica(served))
+    first = wait_for(lambda: replica(served))
 
     with ThreadPoolExecutor(2) as threads:
         stuck = [threads.submit(post, served, b"hang") for _ in range(2)]
         assert [call.result() for call in stuck] == [(504, b"no answer within 5 s")] * 2
-    until(lambda: replica(served) not in (None, first))
+    wait_for(lambda: replica(served) not in (None, first))
     assert served.ping()
 
 
 def test_a_container_without_a_replica_for_long_is_unhealthy(served, assets):
     """The last one: nothing answers after it."""
     gone = served._model_dir / "is gone"
-    until(lambda: replica(served))
+    wait_for(lambda: replica(served))
     gone.touch()
 
     assert post(served, b"os._exit")[0] == 500
-    until(lambda: not served.ping())
+    wait_for(lambda: not served.ping())
     gone.unlink()
     # Whatever comes of it, it is the truth: healthy is what answers.
-    until(lambda: served.ping() and replica(served))
+    wait_for(lambda: served.ping() and replica(served))
 
 
 def test_requests_that_come_together_are_predicted_together(model_folder, digits, npy):

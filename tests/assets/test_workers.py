@@ -8,7 +8,7 @@ import pytest
 from serving import workers
 from serving.workers import Workers
 
-LIMIT_SECONDS = 120
+from waiting import HANG_SECONDS
 
 
 def raise_(error):
@@ -29,8 +29,8 @@ def test_a_call_is_stuck_until_it_comes_back(monkeypatch):
     pool, released = Workers(2, 0.01), threading.Event()
 
     async def scenario():
-        call = asyncio.ensure_future(pool.run(released.wait, LIMIT_SECONDS))
-        deadline = time.monotonic() + LIMIT_SECONDS
+        call = asyncio.ensure_future(pool.run(released.wait, HANG_SECONDS))
+        deadline = time.monotonic() + HANG_SECONDS
         while not pool.stuck:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.001)
@@ -46,8 +46,8 @@ def test_where_a_call_is_can_be_told():
     pool, released = Workers(1, 60), threading.Event()
 
     async def scenario():
-        call = asyncio.ensure_future(pool.run(released.wait, LIMIT_SECONDS))
-        deadline = time.monotonic() + LIMIT_SECONDS
+        call = asyncio.ensure_future(pool.run(released.wait, HANG_SECONDS))
+        deadline = time.monotonic() + HANG_SECONDS
         while "wait" not in pool.where():
             assert time.monotonic() < deadline
             await asyncio.sleep(0.001)
@@ -108,7 +108,7 @@ def test_a_process_is_replaced_once_all_threads_are_stuck(
         [sys.executable, "-c", WATCHED, assets / "inference_assets", calls, str(threads), str(wait)],
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 from .serving_scripts.network import Network
 
@@ -134,10 +134,8 @@ def test_the_sdk_attaches_to_a_training_job(
     aws, outputs = deployed
     states, sagemaker = aws.client("stepfunctions"), aws.client("sagemaker")
     execution = states.start_execution(stateMachineArn=outputs["MachineArn"], name="train")["executionArn"]
-    deadline = time.monotonic() + 300
-    while (described := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline, "the execution still runs"
-        time.sleep(0.2)
+    look = lambda: states.describe_execution(executionArn=execution)  # noqa: E731
+    described = wait_for(lambda: (found := look())["status"] != "RUNNING" and found)
     assert described["status"] == "SUCCEEDED", described.get("cause")
     [name] = [job["TrainingJobName"] for job in sagemaker.list_training_jobs()["TrainingJobSummaries"]]
     job = sagemaker.describe_training_job(TrainingJobName=name)

@@ -15,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_sagemaker_pytorch import PyTorchDeployment, SampleRequest, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = [pytest.mark.local]
 
@@ -22,7 +23,6 @@ SCRIPTS = Path(__file__).parent / "apps" / "scripts"
 CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 ENDPOINT = "deployed"
 BROKEN, REJECTS = "broken", "rejects"  # what `serve_answer.py` makes of these
-SECONDS = 240
 
 
 class Deployments:
@@ -82,11 +82,12 @@ class Deployments:
 
     def end_of(self, arn: str) -> dict[str, Any]:
         """Wait for an execution to end."""
-        deadline = time.monotonic() + SECONDS
-        while (execution := self.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, self.record()
-            time.sleep(0.1)
-        return dict(execution)
+
+        def ended() -> Any:
+            execution = self.states.describe_execution(executionArn=arn)
+            return execution["status"] != "RUNNING" and execution
+
+        return dict(wait_for(ended))
 
     def deployed(self, execution_input: Any) -> dict[str, Any]:
         """Run an execution that must succeed; return its output."""
@@ -125,13 +126,8 @@ class Deployments:
 
     def check_rest(self) -> None:
         """Wait until nothing is left to be done, and check that ledger and endpoint agree."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            record = self.record()
-            if not (record["holder"] or record["runs"] or record["removing"] or record["step"]):
-                break
-            assert time.monotonic() < deadline, record
-            time.sleep(0.1)
+        open_ends = ("holder", "runs", "removing", "step")
+        record = wait_for(lambda: not any((found := self.record())[end] for end in open_ends) and found)
         endpoint = self.sagemaker.describe_endpoint(EndpointName=ENDPOINT)
         assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == (
             "InService",

@@ -1,15 +1,15 @@
 """A deployment is stopped in each of its states, and each of its calls fails, for real: `make exhaustive`."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
-from .test_deployments import BROKEN, REJECTS, SECONDS, Deployments
+from .test_deployments import BROKEN, REJECTS, Deployments
 
 pytestmark = [pytest.mark.local, pytest.mark.exhaustive]
 
@@ -82,10 +82,7 @@ def test_no_state_is_left_out(deployments: Deployments) -> None:
 def test_an_execution_is_stopped_in_a_state(deployments: Deployments, model: str, state: str) -> None:
     verified = deployments.record()["verified"]
     arn = deployments.start_with(model)
-    deadline = time.monotonic() + SECONDS
-    while not entered(deployments, arn, state):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: entered(deployments, arn, state))
     deployments.states.stop_execution(executionArn=arn)
     deployments.check_rest()
     stopped = deployments.states.describe_execution(executionArn=arn)["status"] == "ABORTED"

@@ -1,7 +1,6 @@
 """An endpoint through what happens to its stack: it goes when its owner lets it go, and never before."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch import PyTorchPipeline, PyTorchTrainingJob, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = [pytest.mark.local]
 
@@ -55,11 +55,14 @@ class Owned:
     def destroy(self, stack_name: str = "Owned") -> None:
         """Delete a stack, to the end."""
         self._cloudformation.delete_stack(StackName=stack_name)
-        deadline = time.monotonic() + 120
-        while stack_name in self._names():
+
+        def gone() -> bool:
+            if stack_name not in self._names():
+                return True
             assert self._status(stack_name) != "DELETE_FAILED"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+            return False
+
+        wait_for(gone)
 
     def execute(self, answer: str, status: str = "SUCCEEDED") -> str:
         """Bring a version into service that answers so, and return its name where it succeeds."""
@@ -69,10 +72,8 @@ class Owned:
         arn = states.start_execution(
             stateMachineArn=machine, input=json.dumps({"hyperparameters": {"answer": answer}})
         )["executionArn"]
-        deadline = time.monotonic() + 180
-        while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        look = lambda: states.describe_execution(executionArn=arn)  # noqa: E731
+        execution = wait_for(lambda: (found := look())["status"] != "RUNNING" and found)
         assert execution["status"] == status, execution.get("cause")
         if status != "SUCCEEDED":
             return ""
@@ -89,12 +90,8 @@ class Owned:
     def serve_again(self, version: str, endpoint: str = "owned") -> None:
         """Start new instances with a version, under its role."""
         self.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=version)
-        deadline = time.monotonic() + 120
-        while (found := self.sagemaker.describe_endpoint(EndpointName=endpoint))[
-            "EndpointStatus"
-        ] == "Updating":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        look = lambda: self.sagemaker.describe_endpoint(EndpointName=endpoint)  # noqa: E731
+        found = wait_for(lambda: (seen := look())["EndpointStatus"] != "Updating" and seen)
         assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", version), found
 
     def endpoints(self) -> set[str]:
@@ -118,11 +115,8 @@ class Owned:
         return str(self._cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]["StackStatus"])
 
     def _settled(self, stack_name: str) -> str:
-        deadline = time.monotonic() + 120
-        while (status := self._status(stack_name)).endswith("IN_PROGRESS"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        return status
+        look = lambda: self._status(stack_name)  # noqa: E731
+        return str(wait_for(lambda: not (status := look()).endswith("IN_PROGRESS") and status))
 
 
 def add_pipeline(

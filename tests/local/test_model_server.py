@@ -2,7 +2,6 @@ import contextlib
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,13 +12,13 @@ import pytest
 from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
 from cdk_sagemaker_pytorch.local.serving import model_server
 from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer, ServerKind
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 needs_mounts = pytest.mark.skipif(
     why_no_container_view() is not None, reason=f"private mounts: {why_no_container_view()}"
 )
 
-LIMIT_SECONDS = 120
 SERVING = Path(__file__).parents[2] / "inference_assets" / "serving"
 ModelFolder = Callable[[Mapping[str, str]], Path]
 
@@ -101,19 +100,8 @@ def listening_addresses(processes: list[psutil.Process]) -> set[str]:
     return addresses
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def wait_until_gone(processes: list[psutil.Process]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    for process in processes:
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, f"{process} still runs"
-            time.sleep(0.05)
+    wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes))
 
 
 def test_ray_serves_the_bundled_application_on_loopback_alone_and_leaves_nothing(
@@ -250,8 +238,8 @@ def test_asgi_starts_over_when_a_script_does_not_come_back(model_folder: ModelFo
         assert predict(server, "[0]") == (500, "predict_fn raised SystemExit: None")
         assert predict(server, "[1, 2]") == (200, "13")
         assert predict(server, "[]") == (504, "no answer within 5 s")
-        until(lambda: not server.ping())
-        until(server.ping)
+        wait_for(lambda: not server.ping())
+        wait_for(server.ping)
         assert predict(server, "[1, 2]") == (200, "13")
         processes = descendants(server)
     wait_until_gone(processes)

@@ -17,6 +17,7 @@ import pytest
 
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = [pytest.mark.local]
 
@@ -49,13 +50,8 @@ class Deployed:
             name=f"test-{time.time_ns()}",
             input=json.dumps(execution_input or {}),
         )["executionArn"]
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline:
-            execution: dict[str, Any] = states.describe_execution(executionArn=arn)
-            if execution["status"] != "RUNNING":
-                return execution
-            time.sleep(0.2)
-        raise TimeoutError(f"{machine} still runs")
+        look = lambda: states.describe_execution(executionArn=arn)  # noqa: E731
+        return dict(wait_for(lambda: (found := look())["status"] != "RUNNING" and found))
 
     def succeed(self, machine: str, execution_input: Any = None) -> dict[str, Any]:
         """Run an execution that succeeds, and return its output."""

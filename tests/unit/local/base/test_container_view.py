@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cdk_sagemaker_pytorch.local.base.container_view import (
     why_no_container_view,
 )
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, host_environment
+from waiting import HANG_SECONDS, wait_for
 
 needs_mounts = pytest.mark.skipif(
     why_no_container_view() is not None, reason=f"private mounts: {why_no_container_view()}"
@@ -49,7 +49,7 @@ def _machine_stays_as_it_is() -> Iterator[None]:
 
 
 def run(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS).stdout
 
 
 @needs_mounts
@@ -118,7 +118,7 @@ print(pathlib.Path("/opt/ml/name").read_text())
                 env=os.environ | {"SHARED": str(tmp_path)},
             )
         )
-    assert [process.communicate(timeout=60)[0] for process in processes] == ["a\n", "b\n"]
+    assert [process.communicate(timeout=HANG_SECONDS)[0] for process in processes] == ["a\n", "b\n"]
 
 
 @needs_mounts
@@ -151,11 +151,9 @@ def test_what_it_started_is_ended_with_it(view: ContainerView, tmp_path: Path) -
         log_path=tmp_path / "log",
         on_line=on_line,
     )
-    assert started.wait(60)
+    assert started.wait(HANG_SECONDS)
     assert process.stop() in (5, -signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while psutil.pid_exists(int(lines[0])):
-        assert time.monotonic() < deadline
+    wait_for(lambda: not psutil.pid_exists(int(lines[0])))
 
 
 @needs_mounts

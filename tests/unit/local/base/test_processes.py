@@ -4,22 +4,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local.base.processes import SupervisedProcess, free_port, host_environment
+from waiting import HANG_SECONDS, wait_for
 
 # A process that outlives its parent, in a session of its own: what a plain kill of the child misses.
 START_DAEMON = """
 import subprocess, sys
+
 daemon = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 print("daemon", daemon.pid, flush=True)
 """
 WAIT = "\nimport time; time.sleep(600)"
-LIMIT_SECONDS = 30
 
 
 class Lines:
@@ -34,7 +34,7 @@ class Lines:
         self._queue.put(line)
 
     def next(self) -> str:
-        return self._queue.get(timeout=LIMIT_SECONDS)
+        return self._queue.get(timeout=HANG_SECONDS)
 
 
 def start(code: str, folder: Path, lines: Lines | None = None, **options: object) -> SupervisedProcess:
@@ -49,10 +49,7 @@ def start(code: str, folder: Path, lines: Lines | None = None, **options: object
 
 
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, f"process {pid} still runs"
-        time.sleep(0.02)
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_output_goes_to_the_log_and_to_the_callback(tmp_path: Path) -> None:
@@ -61,7 +58,7 @@ def test_output_goes_to_the_log_and_to_the_callback(tmp_path: Path) -> None:
         "import sys; print('one'); print('tw\\u00f6', file=sys.stderr); sys.stdout.buffer.write(b'\\xff end')"
     )
     process = start(code, tmp_path, lines)
-    assert process.wait(LIMIT_SECONDS) == 0
+    assert process.wait(HANG_SECONDS) == 0
     assert lines.seen == [
         "one",
         "tw\N{LATIN SMALL LETTER O WITH DIAERESIS}",
@@ -72,7 +69,7 @@ def test_output_goes_to_the_log_and_to_the_callback(tmp_path: Path) -> None:
 
 def test_the_command_has_the_given_environment_and_folder_alone(tmp_path: Path) -> None:
     lines = Lines()
-    start("import os; print(os.getcwd()); print(sorted(os.environ))", tmp_path, lines).wait(LIMIT_SECONDS)
+    start("import os; print(os.getcwd()); print(sorted(os.environ))", tmp_path, lines).wait(HANG_SECONDS)
     assert lines.seen[0] == str(tmp_path)
     assert "'GIVEN'" in lines.seen[1]
     assert "'HOME'" not in lines.seen[1]
@@ -91,7 +88,7 @@ def test_a_callback_that_fails_does_not_hold_the_command_up(
         log_path=tmp_path / "log",
         on_line=on_line,
     )
-    assert process.wait(LIMIT_SECONDS) == 0
+    assert process.wait(HANG_SECONDS) == 0
     assert (tmp_path / "log").read_text().endswith("line 1999\n")
     assert "on_line failed for a line of" in caplog.text
 
@@ -106,7 +103,7 @@ def test_a_callback_that_fails_does_not_hold_the_command_up(
 )
 def test_the_exit_code_is_the_commands_own(tmp_path: Path, code: str, returncode: int) -> None:
     process = start(code, tmp_path)
-    assert process.wait(LIMIT_SECONDS) == returncode
+    assert process.wait(HANG_SECONDS) == returncode
     assert process.returncode == process.poll() == returncode
 
 
@@ -114,7 +111,7 @@ def test_the_memory_of_the_largest_process_is_known_afterwards(tmp_path: Path) -
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytes(1) * (200 << 20)'])"
     process = start(code, tmp_path)
     assert process.peak_memory is None
-    process.wait(LIMIT_SECONDS)
+    process.wait(HANG_SECONDS)
     assert process.peak_memory is not None
     assert 200 << 20 <= process.peak_memory < 600 << 20
 
@@ -124,13 +121,13 @@ def test_fails_when_the_command_does_not_exist(tmp_path: Path) -> None:
     process = SupervisedProcess(
         [tmp_path / "nothing"], cwd=tmp_path, env={}, log_path=tmp_path / "log", on_line=lines
     )
-    assert process.wait(LIMIT_SECONDS) == 127
+    assert process.wait(HANG_SECONDS) == 127
     assert lines.seen == [f"cannot start {tmp_path / 'nothing'}: No such file or directory"]
 
 
 def test_what_the_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     lines = Lines()
-    assert start(START_DAEMON, tmp_path, lines).wait(LIMIT_SECONDS) == 0
+    assert start(START_DAEMON, tmp_path, lines).wait(HANG_SECONDS) == 0
     daemon = int(lines.next().split()[1])
     wait_for_end(daemon)
 
@@ -198,7 +195,7 @@ sys.stdin.readline()
     else:
         parent.stdin.write("\n")
         parent.stdin.close()
-    parent.wait(LIMIT_SECONDS)
+    parent.wait(HANG_SECONDS)
     for pid in pids.values():
         wait_for_end(int(pid))
     assert not temporary.exists()

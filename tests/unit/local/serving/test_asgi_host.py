@@ -7,8 +7,7 @@ import os
 import pickle
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +23,9 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from cdk_sagemaker_pytorch.local.serving import asgi_host
+from waiting import HANG_SECONDS, wait_for
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
-LIMIT_SECONDS = 20.0
 ROWS = [[1.0, 2.0, 3.0]]
 
 
@@ -62,8 +61,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
         for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
             patch.delenv(name, raising=False)
         chain = asgi_host._import_serving("handler_chain").HandlerChain.load(folder)
-    workers = asgi_host._import_serving("workers").Workers(1, LIMIT_SECONDS)
-    return asgi_host.application(chain, workers, LIMIT_SECONDS, folder / "ready")
+    workers = asgi_host._import_serving("workers").Workers(1, HANG_SECONDS)
+    return asgi_host.application(chain, workers, HANG_SECONDS, folder / "ready")
 
 
 def send(
@@ -103,7 +102,7 @@ def send(
         sent.append(message)
 
     async def run() -> None:
-        await asyncio.wait_for(app(scope, receive, keep), LIMIT_SECONDS)
+        await asyncio.wait_for(app(scope, receive, keep), HANG_SECONDS)
 
     asyncio.run(run())
     body = b"".join(message.get("body", b"") for message in sent[1:])
@@ -178,7 +177,7 @@ def test_a_request_has_the_size_that_the_server_takes(
             return SimpleNamespace(body=bytes(body), status=200, all_headers=lambda: headers)
 
     chain: Any = SimpleNamespace(invoke=None)
-    limited = asgi_host.application(chain, Workers(), LIMIT_SECONDS, tmp_path / "ready", most)
+    limited = asgi_host.application(chain, Workers(), HANG_SECONDS, tmp_path / "ready", most)
     assert send(limited, [], [b"x" * most]).status == 200
     assert send(limited, [], [b"x" * most, b"y"]).status == 413
 
@@ -214,7 +213,7 @@ def test_a_thread_that_does_not_come_back_is_told_by_the_status_and_the_health_c
 
     class Chain:
         def invoke(self, *_: Any) -> Any:
-            released.wait(LIMIT_SECONDS)
+            released.wait(HANG_SECONDS)
             returned.set()
 
     timeout = 0.05
@@ -226,14 +225,14 @@ def test_a_thread_that_does_not_come_back_is_told_by_the_status_and_the_health_c
     assert ping() == 200
     answer = send(app, [], [b"x"])
     assert (answer.status, answer.body) == (504, b"no answer within 0.05 s")
-    until(lambda: ping() == 503)
+    wait_for(lambda: ping() == 503)
     released.set()
-    assert returned.wait(LIMIT_SECONDS)
-    until(lambda: ping() == 200)
+    assert returned.wait(HANG_SECONDS)
+    wait_for(lambda: ping() == 200)
 
 
 def test_a_device_that_is_lost_is_told_by_the_health_check(tmp_path: Path) -> None:
-    workers = asgi_host._import_serving("workers").Workers(1, LIMIT_SECONDS)
+    workers = asgi_host._import_serving("workers").Workers(1, HANG_SECONDS)
     answers = iter([(200, None), (400, None), (500, None), (500, "the GPU is lost")])
     faults = []
 
@@ -244,7 +243,7 @@ def test_a_device_that_is_lost_is_told_by_the_health_check(tmp_path: Path) -> No
             return SimpleNamespace(body=b"", status=status, all_headers=lambda: {"content-type": JSON})
 
     app = asgi_host.application(
-        Chain(), workers, LIMIT_SECONDS, tmp_path / "ready", device_fault=lambda: faults[-1]
+        Chain(), workers, HANG_SECONDS, tmp_path / "ready", device_fault=lambda: faults[-1]
     )
 
     def ping() -> int:
@@ -255,12 +254,6 @@ def test_a_device_that_is_lost_is_told_by_the_health_check(tmp_path: Path) -> No
         assert ping() == 200
     assert send(app, [], [b"x"]).status == 500
     assert (ping(), workers.fault) == (503, "the GPU is lost")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize(
@@ -298,7 +291,7 @@ def address(app: Starlette) -> Iterator[tuple[str, int]]:
 
 def exchange(address: tuple[str, int], sent: bytes, *, hang_up: bool) -> bytes:
     """Send bytes, then perhaps hang up, and read until the server closes."""
-    with socket.create_connection(address, timeout=LIMIT_SECONDS) as connection:
+    with socket.create_connection(address, timeout=HANG_SECONDS) as connection:
         connection.sendall(sent)
         if hang_up:
             connection.shutdown(socket.SHUT_WR)

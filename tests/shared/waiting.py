@@ -1,0 +1,17 @@
+"""How tests wait for what must come."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+# A limit against hangs, below pytest's own: how long a thing takes says nothing where cores are shared.
+HANG_SECONDS = 600
+
+
+def wait_for(look: Callable[[], Any]) -> Any:
+    """Call a function until what it returns is true, and return that."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (result := look()):
+        assert time.monotonic() < deadline, f"not true after {HANG_SECONDS} seconds: {look}"
+        time.sleep(0.05)
+    return result
