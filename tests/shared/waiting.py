@@ -6,12 +6,16 @@ from typing import Any
 
 # A limit against hangs, below pytest's own: how long a thing takes says nothing where cores are shared.
 HANG_SECONDS = 600
+# What is soon there is soon seen; looking costs what is looked at its processor, too.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.01, 0.25
 
 
 def wait_for(look: Callable[[], Any]) -> Any:
     """Call a function until what it returns is true, and return that."""
     deadline = time.monotonic() + HANG_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
     while not (result := look()):
         assert time.monotonic() < deadline, f"not true after {HANG_SECONDS} seconds: {look}"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)
     return result
