@@ -72,7 +72,7 @@ class ContainerWatch:
                 self.server = server  # so that `stop` reaches it while it starts
             try:
                 server.start()
-            except ModelLoadError as error:
+            except (ModelLoadError, OSError) as error:
                 if not self._stopped.is_set():
                     self._tell(f"the container did not start again: {error}")
                 self._stopped.wait(pause)

@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -193,7 +194,7 @@ class ModelServer:
         try:
             connection.request("GET", _PATHS[self.kind][1], headers=self.headers)
             return connection.getresponse().status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):  # nothing, or nothing that is HTTP
             return False
         finally:
             connection.close()
@@ -262,7 +263,8 @@ class ModelServer:
         }
 
     def _wait_until_ready(self, process: SupervisedProcess, ready_file: Path) -> None:
-        for _ in range(max(1, round(self._startup_timeout / _POLL_SECONDS))):
+        deadline = time.monotonic() + self._startup_timeout
+        while time.monotonic() < deadline:
             if ready_file.exists() and self.ping():
                 return
             try:

@@ -97,7 +97,7 @@ def _worker_is_ready(management_port: int, key_file: Path) -> bool:
         return response.status == 200 and any(
             worker["status"] == "READY" for version in described for worker in version["workers"]
         )
-    except (OSError, ValueError, KeyError):  # not there, or not written yet
+    except (OSError, http.client.HTTPException, ValueError, KeyError):  # not there, or not written yet
         return False
     finally:
         connection.close()
