@@ -160,7 +160,7 @@ def test_nothing_is_left_when_the_parent_is_killed(
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    wait_for(lambda: not children(directory) and not _is_open(port) and not directory.exists(), 30)
+    wait_for(lambda: not children(directory) and not _is_open(port) and not directory.exists())
 
 
 def test_by_hand_it_prints_the_environment_and_ends_with_sigterm(

@@ -1,16 +1,19 @@
 """Logs of what runs on the local AWS: a file for the eye, and CloudWatch Logs for programs."""
 
+import logging
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .server_state import client, settings
 
 _FLUSH_SECONDS = 0.2
+
+_logger = logging.getLogger(__name__)
 
 
 class LogStream:
@@ -32,6 +35,7 @@ class LogStream:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._file = file.open("a", encoding="utf-8", buffering=1)
         self._events: list[dict[str, str | int]] = []
+        self._newest = 0  # of the timestamps: they never go back, though the clock may
         self._lock = threading.Lock()
         self._sending = threading.Lock()  # lines keep their order, and a flush waits for those on their way
         self._closed = threading.Event()
@@ -48,8 +52,9 @@ class LogStream:
     def write(self, line: str) -> None:
         """Add one line."""
         with self._lock:
-            # CloudWatch Logs refuses empty messages.
-            self._events.append({"timestamp": time.time_ns() // 1_000_000, "message": line or " "})
+            self._newest = max(self._newest, time.time_ns() // 1_000_000)
+            # CloudWatch Logs refuses empty messages, and lines that are not in the order of their times.
+            self._events.append({"timestamp": self._newest, "message": line or " "})
             if self._file is not None and not self._file.closed:
                 self._file.write(line + "\n")
 
@@ -103,7 +108,7 @@ class LogStream:
                     logStreamName=self.stream,
                     logEvents=events[start : start + 10_000],
                 )
-            except ClientError as error:
-                # A deleted log group must not end what is being logged.
-                if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                    raise
+            except (ClientError, BotoCoreError) as error:
+                # A log that was deleted, or cannot be written, must not end what is being logged.
+                if getattr(error, "response", {}).get("Error", {}).get("Code") != "ResourceNotFoundException":
+                    _logger.warning("lines of %s, stream %s, are lost: %s", self.group, self.stream, error)

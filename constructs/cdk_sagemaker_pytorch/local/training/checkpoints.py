@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from cdk_sagemaker_pytorch.local.base import s3_transfer
 
+CHECKPOINT_ERRORS = (*s3_transfer.TRANSFER_ERRORS, OSError)
 _INTERVAL_SECONDS = 0.5
 
 _logger = logging.getLogger(__name__)
@@ -90,7 +92,7 @@ class CheckpointSync:
             copy = Path(folder) / "copy"
             try:
                 shutil.copyfile(file, copy)
-            except OSError:  # removed meanwhile
+            except FileNotFoundError:  # removed meanwhile
                 return
             if _state(file) == state:
                 s3_transfer.upload(self._s3, copy, self._uri + name)
@@ -100,7 +102,7 @@ class CheckpointSync:
         while not self._ended.wait(_INTERVAL_SECONDS):
             try:
                 self.look()
-            except s3_transfer.TRANSFER_ERRORS as error:  # the last upload tells the job of it
+            except CHECKPOINT_ERRORS as error:  # the last upload tells the job of it
                 _logger.warning("checkpoints are not saved in %s: %s", self._uri, error)
 
 
@@ -118,5 +120,7 @@ def _state(file: Path) -> _State | None:
     try:
         status = file.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a socket of the script
         return None
     return status.st_size, status.st_mtime_ns

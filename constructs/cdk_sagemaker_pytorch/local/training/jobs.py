@@ -24,7 +24,7 @@ from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
 from .attempts import Attempts, Interruption, is_spot
 from .channels import download_channel
-from .checkpoints import CheckpointSync
+from .checkpoints import CHECKPOINT_ERRORS, CheckpointSync
 from .environment import TrainingEnvironment
 from .failure import JobError
 from .hyperparameters import decode_hyperparameters
@@ -307,7 +307,7 @@ class TrainingJob:
     def _checkpoint_errors(self) -> Iterator[None]:
         try:
             yield
-        except s3_transfer.TRANSFER_ERRORS as error:
+        except CHECKPOINT_ERRORS as error:
             uri = self.request["CheckpointConfig"]["S3Uri"]
             raise JobError(f"ClientError: checkpoints cannot be kept in {uri}: {error}") from error
 

@@ -1,10 +1,12 @@
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk_sagemaker_pytorch.local.training.checkpoints import CheckpointSync
+from cdk_sagemaker_pytorch.local.training import checkpoints
+from cdk_sagemaker_pytorch.local.training.checkpoints import CHECKPOINT_ERRORS, CheckpointSync
 
 
 class Bucket:
@@ -103,3 +105,24 @@ def test_checkpoints_are_uploaded_while_the_job_runs(bucket: Bucket, folder: Pat
         pass
     sync.finish(killed=True)
     assert bucket.objects == {"job/1.pt": b"one"}
+
+
+def test_only_files_are_checkpoints(bucket: Bucket, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to(folder / "1.pt")
+    (folder / "1.pt").write_bytes(b"one")
+    CheckpointSync(bucket, "s3://b/job", [folder]).finish(killed=False)
+    assert bucket.objects == {"job/1.pt": b"one"}
+
+
+def test_what_cannot_be_read_is_told_at_the_end(
+    bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.pt").write_bytes(b"one")
+
+    def fail(*_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", fail)
+    with pytest.raises(CHECKPOINT_ERRORS, match="No space left"):
+        CheckpointSync(bucket, "s3://b/job", [folder]).finish(killed=False)
