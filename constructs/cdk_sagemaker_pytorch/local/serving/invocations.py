@@ -22,6 +22,7 @@ _PATH = re.compile(r"/endpoints/([^/]+)/invocations")
 # Of real-time endpoints, see "Amazon SageMaker AI endpoints and quotas".
 _MAX_BODY_BYTES = 25 * 1024 * 1024
 _TIMEOUT_SECONDS = 60.0
+_PART_BYTES = 1 << 20
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container {}. Review the latency metrics"
     " for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -130,10 +131,21 @@ def _gone(error: Exception, *, is_ray: bool) -> tuple[int, dict[str, str], bytes
 def _forward(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     target = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=_TIMEOUT_SECONDS)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         connection.request("POST", target.path or "/", body=body, headers=headers)
-        response = connection.getresponse()
-        return response.status, dict(response.getheaders()), response.read()
+        link = connection.sock  # the response takes it over where the server closes it
+        with connection.getresponse() as response:
+            answer = bytearray()
+            while part := response.read1(_PART_BYTES):
+                answer += part
+                # An answer in drops is late, too: a socket's own limit is for each of them.
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise TimeoutError
+                link.settimeout(left)
+            if response.length:
+                raise http.client.IncompleteRead(bytes(answer), response.length)
+            return response.status, dict(response.getheaders()), bytes(answer)
     finally:
         connection.close()
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import socket
 import threading
@@ -98,6 +99,46 @@ def test_fails_when_the_container_does_not_answer_in_time(
         'Received server error (0) from V with message "Your invocation timed out while waiting'
     )
     assert invoke.recorded[0][:3] == ("e", "V", 0)
+
+
+def test_an_answer_in_drops_has_no_more_time_than_another(
+    invoke: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invocations, "_TIMEOUT_SECONDS", 0.3)
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                while not ended.wait(0.02):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "torchserve")
+        ended.set()
+        thread.join()
+    assert answer["OriginalStatusCode"] == 0
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 9", "Transfer-Encoding: chunked"])
+def test_an_answer_that_is_cut_short_is_none(invoke: Any, head: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def cut() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n9\r\nhalf".encode())
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "torchserve")
+        thread.join()
+    assert answer["OriginalStatusCode"] == 500
 
 
 @pytest.mark.parametrize(
