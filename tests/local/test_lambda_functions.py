@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
@@ -180,6 +181,26 @@ def handler(event, context):
         raise ValueError
     return [count, os.getpid(), context.log_stream_name, context.aws_request_id]
 """
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "message"),
+    [
+        ("RequestResponse", 6 * 1024 * 1024, "Request must be smaller than 6291456 bytes"),
+        ("Event", 1024 * 1024, r"1048577 byte payload is too large .* \(limit 1048576 bytes\)"),
+    ],
+)
+def test_a_request_has_at_most_what_lambda_takes(
+    aws: LocalAws, create: Callable[..., str], name: str, kind: str, most: int, message: str
+) -> None:
+    create("def handler(event, context): return len(event)")
+    call = {"FunctionName": name, "InvocationType": kind}
+    answer = aws.client("lambda").invoke(**call, Payload=b'"' + b"x" * (most - 2) + b'"')
+    assert answer["Payload"].read() == (b"" if kind == "Event" else str(most - 2).encode())
+    with pytest.raises(ClientError, match=message) as failure:
+        aws.client("lambda").invoke(**call, Payload=b'"' + b"x" * (most - 1) + b'"')
+    assert failure.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
 def test_an_environment_stays_warm_until_it_ends_or_the_function_changes(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
 
@@ -96,6 +97,50 @@ def test_errors_of_sdk_integrations_have_their_names_on_aws(execute: Callable[..
     assert error["Error"] == "SageMaker.SageMakerException"
     assert error["Cause"].startswith('Could not find endpoint "arn:aws:sagemaker:us-east-1:123456789012:')
     assert "Service: SageMaker, Status Code: 400" in error["Cause"]
+
+
+@pytest.mark.parametrize(
+    ("caught", "status"), [("States.ALL", "FAILED"), ("States.DataLimitExceeded", "SUCCEEDED")]
+)
+def test_a_result_of_more_than_256_kib_is_caught_by_its_own_name_alone(
+    aws: LocalAws, execute: Callable[..., Any], bucket: str, caught: str, status: str
+) -> None:
+    aws.client("s3").put_object(Bucket=bucket, Key="large", Body=b"x" * 256 * 1024)
+    get = sdk(
+        "s3:getObject",
+        {"Bucket": bucket, "Key": "large"},
+        Retry=[{"ErrorEquals": [caught], "MaxAttempts": 1, "IntervalSeconds": 1}],
+        Catch=[{"ErrorEquals": [caught], "Next": "Caught"}],
+    )
+    states = {"Get": get, "Caught": {"Type": "Pass", "Output": "{% $states.input.Error %}", "End": True}}
+    execution = execute(states, {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+    assert execution["status"] == status
+    assert execution.get("error", json.loads(execution.get("output", "0"))) == "States.DataLimitExceeded"
+
+
+def test_nothing_catches_what_the_interpreter_cannot_do(execute: Callable[..., Any]) -> None:
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:listModels",
+        "InputPath": "$.missing",
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+        "End": True,
+    }
+    caught = {"Type": "Pass", "End": True}
+    execution = execute({"List": task, "Caught": caught}, ALL_OF_SAGEMAKER, language="JSONPath")
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
+
+
+def test_an_execution_takes_256_kib_of_input(aws: LocalAws, execute: Callable[..., Any], name: str) -> None:
+    most = 256 * 1024 - len('{"text": ""}') - 1  # a state takes less than that
+    states = {"Count": {"Type": "Pass", "Output": "{% $length($states.input.text) %}", "End": True}}
+    execution = execute(states, execution_input={"text": "x" * most})
+    assert json.loads(execution["output"]) == most
+    with pytest.raises(ClientError, match="length less than or equal to 262144") as failure:
+        aws.client("stepfunctions").start_execution(
+            stateMachineArn=execution["stateMachineArn"], input=json.dumps({"text": "x" * (most + 2)})
+        )
+    assert failure.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_sdk_results_are_json(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 
@@ -31,10 +31,20 @@ from .layers import Layers
 from .runtime_programs import runtime_program, runtime_variables
 
 _LOG_TAIL_BYTES = 4096
+# "Lambda quotas", of synchronous and of asynchronous invocations. moto holds the answers to theirs.
+_MOST_REQUEST_BYTES = 6 * 1024 * 1024
+_MOST_EVENT_BYTES = 1024 * 1024
 
 _logger = logging.getLogger(__name__)
 _unpack_lock = threading.Lock()
 _environments = ExecutionEnvironments()
+
+
+class _RequestTooLargeError(LambdaClientError):
+    code = 413
+
+    def __init__(self, message: str) -> None:
+        super().__init__("RequestEntityTooLargeException", message)
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,13 @@ def _invoke(
     response_headers: MutableMapping[str, str],
 ) -> bytes:
     """Stand in for moto's `LambdaFunction.invoke`, which wants Docker."""
+    invocation_type = request_headers.get("x-amz-invocation-type", "RequestResponse")
+    _check_size(len(body.encode() if isinstance(body, str) else body), invocation_type)
     try:
         event = json.loads(body) if body else {}
     except ValueError as error:
         raise InvalidParameterValueException(f"Could not parse request body into json: {error}") from error
-    match request_headers.get("x-amz-invocation-type", "RequestResponse"):
+    match invocation_type:
         case "DryRun":
             return b""
         case "Event":
@@ -74,6 +86,18 @@ def _invoke(
     tail = outcome.log.encode()[-_LOG_TAIL_BYTES:]
     response_headers["x-amz-log-result"] = base64.b64encode(tail).decode()
     return json.dumps(outcome.payload).encode()
+
+
+def _check_size(size: int, invocation_type: str) -> None:
+    if size > _MOST_REQUEST_BYTES:
+        raise _RequestTooLargeError(
+            f"Request must be smaller than {_MOST_REQUEST_BYTES} bytes for the InvokeFunction operation"
+        )
+    if invocation_type == "Event" and size > _MOST_EVENT_BYTES:
+        raise _RequestTooLargeError(
+            f"{size} byte payload is too large for the Event invocation type"
+            f" (limit {_MOST_EVENT_BYTES} bytes)"
+        )
 
 
 def run_function(function: LambdaFunction, event: Any) -> Outcome:

@@ -14,6 +14,7 @@ from moto.sagemaker.models import sagemaker_backends
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import AccessDeniedError, authorize, caller_of
+from cdk_sagemaker_pytorch.local.iam.authentication import read_body
 from cdk_sagemaker_pytorch.local.iam.requests import ApiCall
 
 from .endpoint_metrics import record_invocation
@@ -75,11 +76,10 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
         return _error(start_response, 403, "AccessDeniedException", {"Message": str(error)})
     except ValidationError as error:
         return _error(start_response, 400, "ValidationError", {"Message": error.message})
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length > _MAX_BODY_BYTES:
+    body = read_body(environ)
+    if len(body) > _MAX_BODY_BYTES:
         message = f"HTTP content length exceeded {_MAX_BODY_BYTES} bytes."
         return _error(start_response, 413, "RequestEntityTooLarge", {"Message": message})
-    body = environ["wsgi.input"].read(length)
     is_ray = served.server.kind == "ray"
     began = time.monotonic()
     try:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.stepfunctions.exceptions import InvalidExecutionInput
+from moto.stepfunctions.exceptions import InvalidExecutionInput, ValidationException
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import (
@@ -36,6 +36,8 @@ _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 30.0
 _PARSE_TIMEOUT_SECONDS = 60.0
+# "Step Functions service quotas".
+_MOST_INPUT_BYTES = 256 * 1024
 
 _lock = threading.RLock()
 
@@ -72,6 +74,11 @@ def _start_execution(
         json.loads(execution_input or "{}")
     except ValueError as error:
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
+    if execution_input and len(execution_input.encode()) > _MOST_INPUT_BYTES:
+        raise ValidationException(
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have"
+            f" length less than or equal to {_MOST_INPUT_BYTES}"
+        )
     with _lock:
         return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)
 

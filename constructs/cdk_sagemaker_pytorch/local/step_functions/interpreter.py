@@ -14,6 +14,7 @@ import moto.stepfunctions.models
 from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -67,6 +68,7 @@ def install() -> None:
     redrive.install()
     waits.install()
     replace(StringJSONata, "_eval_body", _eval_jsonata)
+    wrap(ErrorEqualsDecl, "_eval_body", _matches)
     replace(preprocessor, "from_string_literal", _text_of)
     replace(preprocessor.Preprocessor, "_inner_string_of", staticmethod(_text_of))
     replace(state_module, "StateData", _state_data)
@@ -83,6 +85,20 @@ def install() -> None:
 def _with_scopes_of_its_own(reader: preprocessor.Preprocessor) -> None:
     """Begin to read a definition; moto has one stack of query languages for all readers and threads."""
     reader._query_language_per_scope = []
+
+
+def _matches(moto_method: Callable[..., None], error_equals: ErrorEqualsDecl, env: Any) -> None:
+    """Say whether a retrier or catcher is for an error; wildcards are not for those that end an execution.
+
+    "Handling errors in Step Functions workflows": States.ALL does not catch States.DataLimitExceeded, and
+    nothing catches States.Runtime.
+    """
+    name = env.stack[-1].error_name
+    named = any(each.error_name == name for each in error_equals.error_names)
+    if name == "States.Runtime" or (name == "States.DataLimitExceeded" and not named):
+        env.stack[-1] = False
+        return
+    moto_method(error_equals, env)
 
 
 def _lambda_error(error: ClientError) -> tuple[str, str]:

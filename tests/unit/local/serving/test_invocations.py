@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import socket
 import threading
@@ -59,8 +60,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
         endpoint = SimpleNamespace(served_variant=lambda variant: served)
         backends = {"1": {"us-east-1": SimpleNamespace(endpoints={"e": endpoint})}}
         monkeypatch.setattr(invocations, "sagemaker_backends", backends)
-        body = SimpleNamespace(read=lambda size: b"x" * size)
-        environ = {"CONTENT_LENGTH": "1", "wsgi.input": body, **headers}
+        environ: dict[str, Any] = {"CONTENT_LENGTH": "1", "wsgi.input": io.BytesIO(b"x"), **headers}
         started: list[Any] = []
         [answer] = invocations.invoke_endpoint("e", environ, lambda *given: started.append(given))
         status, given = started[0]
@@ -86,6 +86,12 @@ def test_each_container_gets_and_gives_what_its_front_lets_through(
     assert headers.get("x-amzn-sagemaker-custom-attributes") == attributes
     assert "x-other" not in headers
     assert invoke.recorded[0][:3] == ("e", "V", 200)
+
+
+def test_a_body_in_chunks_reaches_the_container(invoke: Any, container: str) -> None:
+    chunked = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    _, _, seen = invoke.call(container, "torchserve", **chunked)
+    assert seen["Content-Length"] == "1"
 
 
 def test_fails_when_the_container_does_not_answer_in_time(
