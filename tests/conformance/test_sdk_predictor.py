@@ -14,7 +14,7 @@ import torch
 
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import wait_for
+from waiting import end_of_execution
 
 from .serving_scripts.network import Network
 
@@ -134,8 +134,7 @@ def test_the_sdk_attaches_to_a_training_job(
     aws, outputs = deployed
     states, sagemaker = aws.client("stepfunctions"), aws.client("sagemaker")
     execution = states.start_execution(stateMachineArn=outputs["MachineArn"], name="train")["executionArn"]
-    look = lambda: states.describe_execution(executionArn=execution)  # noqa: E731
-    described = wait_for(lambda: (found := look())["status"] != "RUNNING" and found)
+    described = end_of_execution(states, execution)
     assert described["status"] == "SUCCEEDED", described.get("cause")
     [name] = [job["TrainingJobName"] for job in sagemaker.list_training_jobs()["TrainingJobSummaries"]]
     job = sagemaker.describe_training_job(TrainingJobName=name)

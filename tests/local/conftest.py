@@ -13,6 +13,7 @@ from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import end_of_execution
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 
@@ -133,9 +134,7 @@ def train(
 
 
 @pytest.fixture
-def execute(
-    aws: LocalAws, name: str, create_role: Callable[..., str], wait_for: Callable[..., Any]
-) -> Callable[..., dict[str, Any]]:
+def execute(aws: LocalAws, name: str, create_role: Callable[..., str]) -> Callable[..., dict[str, Any]]:
     """Run a state machine with these states under a role with these statements; return the execution."""
 
     def run(
@@ -157,8 +156,7 @@ def execute(
         ]
         if not wait:
             return dict(client.describe_execution(executionArn=arn))
-        wait_for(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
-        return dict(client.describe_execution(executionArn=arn))
+        return end_of_execution(client, arn)
 
     return run
 

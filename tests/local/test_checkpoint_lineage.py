@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_sagemaker_pytorch import Compute, PyTorchTrainingJob, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import end_of_execution
 
 pytestmark = pytest.mark.local
 
@@ -53,12 +54,7 @@ class Counting:
 
     def end(self, execution: str) -> dict[str, Any]:
         """Wait for its end, and describe it."""
-
-        def ended() -> dict[str, Any] | None:
-            found: dict[str, Any] = self._states.describe_execution(executionArn=execution)
-            return None if found["status"] == "RUNNING" else found
-
-        return dict(self._wait_for(ended))
+        return end_of_execution(self._states, execution)
 
     def job(self, execution: str) -> str:
         """Wait for the name of the training job of an execution."""

@@ -15,7 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_sagemaker_pytorch import PyTorchDeployment, SampleRequest, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import wait_for
+from waiting import end_of_execution, wait_for
 
 pytestmark = [pytest.mark.local]
 
@@ -82,12 +82,7 @@ class Deployments:
 
     def end_of(self, arn: str) -> dict[str, Any]:
         """Wait for an execution to end."""
-
-        def ended() -> Any:
-            execution = self.states.describe_execution(executionArn=arn)
-            return execution["status"] != "RUNNING" and execution
-
-        return dict(wait_for(ended))
+        return end_of_execution(self.states, arn)
 
     def deployed(self, execution_input: Any) -> dict[str, Any]:
         """Run an execution that must succeed; return its output."""

@@ -6,9 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,25 +15,21 @@ import torch
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.serving import elastic_inference_host
+from waiting import end_of_execution
 
 pytestmark = [pytest.mark.local]
 
 APP = Path(__file__).parent / "apps" / "elastic_inference.py"
 
 
-def test_a_traced_model_is_trained_packaged_and_served(tmp_path: Path, wait_for: Callable[..., Any]) -> None:
+def test_a_traced_model_is_trained_packaged_and_served(tmp_path: Path) -> None:
     assembly = tmp_path / "cdk.out"
     subprocess.run([sys.executable, APP], env={**os.environ, "CDK_OUTDIR": str(assembly)}, check=True)
     with LocalAws(tmp_path / "aws") as aws:
         outputs = aws.deploy(assembly)["ElasticInference"]
         states, sagemaker = aws.client("stepfunctions"), aws.client("sagemaker")
         arn = states.start_execution(stateMachineArn=outputs["Machine"])["executionArn"]
-
-        def ended() -> dict[str, Any] | None:
-            execution: dict[str, Any] = states.describe_execution(executionArn=arn)
-            return execution if execution["status"] != "RUNNING" else None
-
-        execution = wait_for(ended)
+        execution = end_of_execution(states, arn)
         assert execution["status"] == "SUCCEEDED", execution["cause"]
         rows = np.array([[2.0], [-1.0]], dtype=np.float32)
         answer = Predictor(outputs["Endpoint"], aws.client("sagemaker-runtime")).predict(rows)

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch import PyTorchPipeline, PyTorchTrainingJob, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import wait_for
+from waiting import end_of_execution, wait_for
 
 pytestmark = [pytest.mark.local]
 
@@ -72,8 +72,7 @@ class Owned:
         arn = states.start_execution(
             stateMachineArn=machine, input=json.dumps({"hyperparameters": {"answer": answer}})
         )["executionArn"]
-        look = lambda: states.describe_execution(executionArn=arn)  # noqa: E731
-        execution = wait_for(lambda: (found := look())["status"] != "RUNNING" and found)
+        execution = end_of_execution(states, arn)
         assert execution["status"] == status, execution.get("cause")
         if status != "SUCCEEDED":
             return ""

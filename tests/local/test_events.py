@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import end_of_execution
 
 pytestmark = pytest.mark.local
 
@@ -100,9 +101,7 @@ def run(aws: LocalAws, wait_for: Callable[..., Any]) -> Callable[..., dict[str, 
         )
         if how == "wait":
             machines.stop_execution(executionArn=started["executionArn"])
-        describe = lambda: machines.describe_execution(executionArn=started["executionArn"])  # noqa: E731
-        wait_for(lambda: describe()["status"] != "RUNNING")
-        return dict(describe())
+        return end_of_execution(machines, started["executionArn"])
 
     return start
 

@@ -17,7 +17,7 @@ import pytest
 
 from cdk_sagemaker_pytorch import Predictor
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import wait_for
+from waiting import end_of_execution
 
 pytestmark = [pytest.mark.local]
 
@@ -50,8 +50,7 @@ class Deployed:
             name=f"test-{time.time_ns()}",
             input=json.dumps(execution_input or {}),
         )["executionArn"]
-        look = lambda: states.describe_execution(executionArn=arn)  # noqa: E731
-        return dict(wait_for(lambda: (found := look())["status"] != "RUNNING" and found))
+        return end_of_execution(states, arn)
 
     def succeed(self, machine: str, execution_input: Any = None) -> dict[str, Any]:
         """Run an execution that succeeds, and return its output."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import end_of_execution
 
 pytestmark = pytest.mark.local
 
@@ -36,14 +37,13 @@ def states(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def redrive(aws: LocalAws, wait_for: Callable[..., Any]) -> Callable[[str], dict[str, Any]]:
+def redrive(aws: LocalAws) -> Callable[[str], dict[str, Any]]:
     """Redrive an execution, and return it when it has ended."""
 
     def run(arn: str) -> dict[str, Any]:
         machines = aws.client("stepfunctions")
         assert machines.redrive_execution(executionArn=arn)["redriveDate"]
-        wait_for(lambda: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
-        return dict(machines.describe_execution(executionArn=arn))
+        return end_of_execution(machines, arn)
 
     return run
 
@@ -102,9 +102,8 @@ def test_an_execution_goes_on_where_it_was_stopped(
     wait_for(lambda: any(event["type"] == "WaitStateEntered" for event in history()))
     machines.stop_execution(executionArn=arn)
     machines.redrive_execution(executionArn=arn)
-    describe = lambda: machines.describe_execution(executionArn=arn)  # noqa: E731
-    wait_for(lambda: describe()["status"] != "RUNNING")
-    assert (describe()["status"], json.loads(describe()["output"])) == ("SUCCEEDED", {"seen": 1})
+    execution = end_of_execution(machines, arn)
+    assert (execution["status"], json.loads(execution["output"])) == ("SUCCEEDED", {"seen": 1})
 
 
 def test_fails_when_there_is_nothing_to_redrive(

@@ -19,3 +19,13 @@ def wait_for(look: Callable[[], Any]) -> Any:
         time.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)
     return result
+
+
+def end_of_execution(states: Any, arn: str) -> dict[str, Any]:
+    """Wait until an execution of a state machine has ended, and describe it; `states` is the client."""
+
+    def ended() -> dict[str, Any] | None:
+        execution: dict[str, Any] = states.describe_execution(executionArn=arn)
+        return execution if execution["status"] != "RUNNING" else None
+
+    return dict(wait_for(ended))

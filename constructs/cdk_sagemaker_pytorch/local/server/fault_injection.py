@@ -1,7 +1,6 @@
 """Faults of calls, as they are on order: throttled, failed, or done with the answer lost."""
 
 import http.client
-import io
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from cdk_sagemaker_pytorch.local.base.fault_registry import CallFault, EndpointFault, registry
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
 from cdk_sagemaker_pytorch.local.iam.access import signing_service
+from cdk_sagemaker_pytorch.local.iam.authentication import read_body
 from cdk_sagemaker_pytorch.local.sagemaker.api import interrupt_training_job
 from cdk_sagemaker_pytorch.local.training.attempts import Interruption
 
@@ -37,7 +37,7 @@ def call_with_faults(
         _run(application, environ)
         code, message, status = "InternalFailure", "the answer of this call is lost, as ordered", 500
     else:
-        _read_body(environ)  # an answer before the end of the request would break the connection
+        read_body(environ)  # an answer before the end of the request would break the connection
         code, message, status = fault.code, fault.message, fault.status
         if fault.kind == "throttle":
             code, status = _throttling(environ)
@@ -56,7 +56,7 @@ def answer_control(environ: dict[str, Any], start_response: StartResponse) -> It
     environ, start_response
         As WSGI has them; the body is JSON.
     """
-    request = json.loads(_read_body(environ))
+    request = json.loads(read_body(environ))
     status, answer = "200 OK", b""
     match request["action"]:
         case "add":
@@ -83,8 +83,7 @@ def _fault_of(environ: dict[str, Any]) -> CallFault | None:
         return None
     form = b""
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        form = _read_body(environ)
-        environ["wsgi.input"] = io.BytesIO(form)
+        form = read_body(environ)
     for service in sorted(services):
         operation = operation_of(service, environ, form)
         if operation is not None and (fault := registry.take_call(service, operation)):
@@ -109,10 +108,3 @@ def _run(application: Application, environ: dict[str, Any]) -> None:
     finally:
         if hasattr(answer, "close"):
             answer.close()
-
-
-def _read_body(environ: dict[str, Any]) -> bytes:
-    length = environ.get("CONTENT_LENGTH")
-    if length:
-        return bytes(environ["wsgi.input"].read(int(length)))
-    return bytes(environ["wsgi.input"].read()) if environ.get("wsgi.input_terminated") else b""

@@ -25,6 +25,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
@@ -36,8 +37,6 @@ _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 30.0
 _PARSE_TIMEOUT_SECONDS = 60.0
-# "Step Functions service quotas".
-_MOST_INPUT_BYTES = 256 * 1024
 
 _lock = threading.RLock()
 
@@ -74,10 +73,10 @@ def _start_execution(
         json.loads(execution_input or "{}")
     except ValueError as error:
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
-    if execution_input and len(execution_input.encode()) > _MOST_INPUT_BYTES:
+    if execution_input and len(execution_input.encode()) > MAX_STATE_SIZE_UTF8_BYTES:
         raise ValidationException(
             "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have"
-            f" length less than or equal to {_MOST_INPUT_BYTES}"
+            f" length less than or equal to {MAX_STATE_SIZE_UTF8_BYTES}"
         )
     with _lock:
         return moto_method(backend, arn, name or str(uuid.uuid4()), execution_input, *args)

@@ -93,12 +93,12 @@ def _matches(moto_method: Callable[..., None], error_equals: ErrorEqualsDecl, en
     "Handling errors in Step Functions workflows": States.ALL does not catch States.DataLimitExceeded, and
     nothing catches States.Runtime.
     """
-    name = env.stack[-1].error_name
-    named = any(each.error_name == name for each in error_equals.error_names)
-    if name == "States.Runtime" or (name == "States.DataLimitExceeded" and not named):
+    error = env.stack[-1]
+    needs_its_name = error.error_name == "States.DataLimitExceeded"
+    if error.error_name == "States.Runtime" or (needs_its_name and error not in error_equals.error_names):
         env.stack[-1] = False
-        return
-    moto_method(error_equals, env)
+    else:
+        moto_method(error_equals, env)
 
 
 def _lambda_error(error: ClientError) -> tuple[str, str]:

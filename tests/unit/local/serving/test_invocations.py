@@ -12,6 +12,7 @@ import pytest
 
 from cdk_sagemaker_pytorch.local.base.server_state import Credentials, ServerSettings, configure
 from cdk_sagemaker_pytorch.local.serving import invocations
+from one_connection import one_connection
 
 
 class Container(BaseHTTPRequestHandler):
@@ -112,38 +113,25 @@ def test_an_answer_in_drops_has_no_more_time_than_another(
 ) -> None:
     monkeypatch.setattr(invocations, "_TIMEOUT_SECONDS", 0.3)
     ended = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def drip() -> None:
-            connection, _ = listening.accept()
-            with connection, contextlib.suppress(OSError):
-                connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-                while not ended.wait(0.02):
-                    connection.sendall(b"x")
+    def drip(link: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            link.recv(65536)
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not ended.wait(0.02):
+                link.sendall(b"x")
 
-        thread = threading.Thread(target=drip)
-        thread.start()
-        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "torchserve")
+    with one_connection(drip) as port:
+        _, _, answer = invoke.call(f"http://127.0.0.1:{port}/", "torchserve")
         ended.set()
-        thread.join()
     assert answer["OriginalStatusCode"] == 0
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 9", "Transfer-Encoding: chunked"])
 def test_an_answer_that_is_cut_short_is_none(invoke: Any, head: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def cut() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n9\r\nhalf".encode())
-
-        thread = threading.Thread(target=cut)
-        thread.start()
-        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "torchserve")
-        thread.join()
+    half = f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n9\r\nhalf".encode()
+    with one_connection(lambda link: (link.recv(65536), link.sendall(half))) as port:
+        _, _, answer = invoke.call(f"http://127.0.0.1:{port}/", "torchserve")
     assert answer["OriginalStatusCode"] == 500
 
 
@@ -161,16 +149,7 @@ def test_fails_when_the_container_is_gone(invoke: Any, kind: str, code: int, wor
 
 
 def test_fails_when_a_replica_of_ray_serve_ends_while_it_answers(invoke: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def hang_up() -> None:
-            connection, _ = listening.accept()
-            connection.recv(1)
-            connection.close()
-
-        thread = threading.Thread(target=hang_up)
-        thread.start()
-        _, _, answer = invoke.call(f"http://127.0.0.1:{listening.getsockname()[1]}/", "ray")
-        thread.join()
+    with one_connection(lambda link: link.recv(1)) as port:
+        _, _, answer = invoke.call(f"http://127.0.0.1:{port}/", "ray")
     assert answer["OriginalStatusCode"] == 500
     assert set(json.loads(answer["OriginalMessage"])) == {"error"}

@@ -1,8 +1,6 @@
 """What a server's health check makes of what answers it. Real servers: tests/local/test_model_server.py."""
 
 import itertools
-import socket
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 
 from cdk_sagemaker_pytorch.local.serving import model_server
 from cdk_sagemaker_pytorch.local.serving.model_server import ModelLoadError, ModelServer
+from one_connection import one_connection
 
 
 @pytest.fixture
@@ -22,20 +21,9 @@ def server(tmp_path: Path) -> ModelServer:
     "answer", [b"", b"no HTTP at all\r\n\r\n", b"HTTP/9.9 200 OK\r\n\r\n", b"x" * 70_000]
 )
 def test_what_answers_no_http_is_not_healthy(server: ModelServer, answer: bytes) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server._port = listener.getsockname()[1]
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        healthy = server.ping()
-        thread.join()
-    assert not healthy
+    with one_connection(lambda link: (link.recv(65536), link.sendall(answer))) as port:
+        server._port = port
+        assert not server.ping()
 
 
 def test_a_health_check_that_hangs_takes_from_the_time_to_start(
