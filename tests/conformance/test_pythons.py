@@ -94,9 +94,11 @@ def test_the_assets_run(version: tuple[int, int], tmp_path: Path) -> None:
     )
     assert compiled.returncode == 0, compiled.stdout
 
-    # Without the settings and plugins of the development environment.
-    assets = ROOT / "tests" / "assets"
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n")
+    # Without the settings and plugins of the development environment, but for what its tests share.
+    assets, shared = ROOT / "tests" / "assets", ROOT / "tests" / "shared"
+    (tmp_path / "pytest.ini").write_text(
+        f"[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\npythonpath = {shared}\n"
+    )
     command = [python, "-m", "pytest", "-q", "-c", tmp_path / "pytest.ini", "--rootdir", assets]
     command += ["--confcutdir", assets, *(assets / test for test in TESTS)]
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)

@@ -1,4 +1,9 @@
-"""How tests wait for what must come."""
+"""How tests wait for what must come.
+
+Tests of the assets do so on every Python that a container has, 3.8 among them.
+"""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
