@@ -1,14 +1,11 @@
 """Fixtures that every kind of test shares."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-import waiting
 from cdk_sagemaker_pytorch.local.base.node_program import find_node
 
 # jsii runs on the Node of the development environment, whatever the machine has.
@@ -40,9 +37,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {folder: place for place, folder in enumerate(folders)}
     here = Path(__file__).parent
     items.sort(key=lambda item: places.get(item.path.relative_to(here).parts[0], len(places)))
-
-
-@pytest.fixture(scope="session")
-def wait_for() -> Callable[..., Any]:
-    """Call a function until what it returns is true, and return that."""
-    return waiting.wait_for

@@ -10,6 +10,7 @@ import pytest
 
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.serving.inference_code import serving_environment
+from waiting import wait_for
 
 from .four_servers import ASSETS, Answer, Server, torchserve
 
@@ -64,7 +65,7 @@ def server(folder: Path, inference_python: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def ask(server: Server, wait_for: Callable[..., Answer]) -> Callable[[str], Answer]:
+def ask(server: Server) -> Callable[[str], Answer]:
     """Send a request to a server that answers, and return what came."""
 
     def send(body: str) -> Answer:
@@ -94,16 +95,12 @@ def test_what_a_function_raises_is_a_fault_of_its_request_alone(
 
 
 @pytest.mark.parametrize("fault", ["ends", "hangs"])
-def test_a_worker_that_is_lost_is_replaced(
-    ask: Callable[[str], Answer], server: Server, wait_for: Callable[..., int], fault: str
-) -> None:
+def test_a_worker_that_is_lost_is_replaced(ask: Callable[[str], Answer], server: Server, fault: str) -> None:
     before = wait_for(lambda: process_of(server))
     assert ask(fault).status in (500, 503, 507)
     assert wait_for(lambda: process_of(server)) != before
 
 
-def test_each_fault_is_logged_with_its_traceback(
-    ask: Callable[[str], Answer], folder: Path, wait_for: Callable[..., bool]
-) -> None:
+def test_each_fault_is_logged_with_its_traceback(ask: Callable[[str], Answer], folder: Path) -> None:
     ask("raises")
     wait_for(lambda: "IndexError: list index out of range" in (folder / "log").read_text())

@@ -13,7 +13,7 @@ from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import end_of_execution
+from waiting import end_of_execution, wait_for
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 
@@ -103,7 +103,6 @@ def train(
     put_archive: Callable[..., str],
     sagemaker_role: str,
     training_image: str,
-    wait_for: Callable[..., Any],
 ) -> Callable[..., dict[str, Any]]:
     """Run a training job with this script to its end, and return its description."""
 
@@ -162,7 +161,7 @@ def execute(aws: LocalAws, name: str, create_role: Callable[..., str]) -> Callab
 
 
 @pytest.fixture
-def deploy(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+def deploy(aws: LocalAws, name: str) -> Callable[..., dict[str, Any]]:
     """Create or update the test's stack and return its description when it is settled."""
     cloudformation = aws.client("cloudformation")
 
@@ -182,7 +181,7 @@ def deploy(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[.
 
 
 @pytest.fixture
-def delete(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], None]:
+def delete(aws: LocalAws, name: str) -> Callable[[], None]:
     def run() -> None:
         cloudformation = aws.client("cloudformation")
         stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]

@@ -13,6 +13,7 @@ import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.server.cdk_cli import CdkCli
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -337,7 +338,6 @@ def test_a_watch_brings_every_change(
     run_cdk: Callable[..., subprocess.Popen[str]],
     answer: Callable[[], Any],
     tmp_path: Path,
-    wait_for: Callable[..., Any],
 ) -> None:
     templates(a=function(1))
     (tmp_path / "cdk.json").write_text(json.dumps({"app": ".", "watch": {"include": ["a.json"]}}))

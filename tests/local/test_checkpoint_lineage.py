@@ -1,7 +1,7 @@
 """Checkpoints belong to one execution, survive its interruptions, and are what another one begins with."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from cdk_sagemaker_pytorch import Compute, PyTorchTrainingJob, SourceCode
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import end_of_execution
+from waiting import end_of_execution, wait_for
 
 pytestmark = pytest.mark.local
 
@@ -37,10 +37,9 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "counted").write_text(str(arguments.unt
 class Counting:
     """The stack, its state machine, and what its jobs found and left."""
 
-    def __init__(self, aws: LocalAws, machine: str, wait_for: Callable[..., Any]) -> None:
+    def __init__(self, aws: LocalAws, machine: str) -> None:
         self.aws = aws
         self._machine = machine
-        self._wait_for = wait_for
         self._states = aws.client("stepfunctions")
         self._sagemaker = aws.client("sagemaker")
 
@@ -66,7 +65,7 @@ class Counting:
                     return str(json.loads(details["parameters"])["TrainingJobName"])
             return None
 
-        return str(self._wait_for(named))
+        return str(wait_for(named))
 
     def counted(self, execution: str) -> tuple[list[str], set[str]]:
         """Say where its job began, each time, and which checkpoints it left."""
@@ -86,7 +85,7 @@ class Counting:
 
 
 @pytest.fixture(scope="module")
-def counting(tmp_path_factory: pytest.TempPathFactory, wait_for: Callable[..., Any]) -> Iterator[Counting]:
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
     folder = tmp_path_factory.mktemp("counting")
     (folder / "count.py").write_text(COUNTS)
     app = App(outdir=str(folder / "cdk.out"))
@@ -105,7 +104,7 @@ def counting(tmp_path_factory: pytest.TempPathFactory, wait_for: Callable[..., A
     app.synth()
     with LocalAws(folder / "aws", wait_factor=0.1) as aws:
         outputs = aws.deploy(folder / "cdk.out")["Counting"]
-        yield Counting(aws, outputs["MachineArn"], wait_for)
+        yield Counting(aws, outputs["MachineArn"])
 
 
 def test_the_next_execution_begins_without_checkpoints_unless_it_names_a_job(counting: Counting) -> None:
@@ -120,7 +119,7 @@ def test_the_next_execution_begins_without_checkpoints_unless_it_names_a_job(cou
 
 
 def test_an_interrupted_job_goes_on_by_itself_and_is_not_resumed_while_it_runs(
-    counting: Counting, wait_for: Callable[..., Any], tmp_path: Path
+    counting: Counting, tmp_path: Path
 ) -> None:
     execution = counting.start(hyperparameters={"until": 3, "gates": str(tmp_path)})
     name = counting.job(execution)

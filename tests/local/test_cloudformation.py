@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -68,7 +69,6 @@ def test_a_custom_resource_is_created_updated_replaced_and_deleted(
     deploy: Callable[..., Any],
     delete: Callable[[], None],
     log_lines: Callable[[str], list[str]],
-    wait_for: Callable[..., Any],
 ) -> None:
     shown = {
         "Outputs": {
@@ -252,7 +252,6 @@ def test_retained_and_unknown_resources(
     deploy: Callable[..., Any],
     delete: Callable[[], None],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     resources = {
         "Kept": {
@@ -289,7 +288,7 @@ def test_retained_and_unknown_resources(
     assert f"{name}-kept" in str(aws.client("s3").list_buckets()["Buckets"])
 
 
-def test_a_change_set_deploys(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> None:
+def test_a_change_set_deploys(aws: LocalAws, name: str) -> None:
     cloudformation = aws.client("cloudformation")
     body = json.dumps(
         {"Resources": {"B": {"Type": "AWS::S3::Bucket"}}, "Outputs": {"Name": {"Value": {"Ref": "B"}}}}
@@ -350,9 +349,7 @@ def test_a_refused_change_set_leaves_no_stack(aws: LocalAws, name: str) -> None:
         cloudformation.describe_stacks(StackName=name)
 
 
-def test_a_change_set_belongs_to_its_stack_as_it_was(
-    aws: LocalAws, name: str, wait_for: Callable[..., Any]
-) -> None:
+def test_a_change_set_belongs_to_its_stack_as_it_was(aws: LocalAws, name: str) -> None:
     cloudformation = aws.client("cloudformation")
 
     def prepare(change_set: str, **bucket: Any) -> str:

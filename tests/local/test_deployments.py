@@ -4,7 +4,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -266,9 +266,7 @@ def test_one_that_comes_too_late_is_superseded(deployments: Deployments, serving
     deployments.check_rest()
 
 
-def test_one_whose_turn_comes_too_late_is_superseded(
-    deployments: Deployments, serving: str, wait_for: Callable[..., Any]
-) -> None:
+def test_one_whose_turn_comes_too_late_is_superseded(deployments: Deployments, serving: str) -> None:
     deployments.aws.faults.delay_endpoint(ENDPOINT, 5)
     newer = deployments.start_with("newer")
     wait_for(lambda: deployments.record()["holder"])
@@ -291,9 +289,7 @@ def test_a_map_over_one_deployment(deployments: Deployments, serving: str) -> No
     deployments.check_rest()
 
 
-def test_an_execution_that_is_stopped_is_taken_back(
-    deployments: Deployments, serving: str, wait_for: Callable[..., Any]
-) -> None:
+def test_an_execution_that_is_stopped_is_taken_back(deployments: Deployments, serving: str) -> None:
     arn = deployments.start_with("stopped")
     wait_for(lambda: (deployments.record()["ask"] or {}).get("config", serving) != serving)
     deployments.states.stop_execution(executionArn=arn)
@@ -303,7 +299,7 @@ def test_an_execution_that_is_stopped_is_taken_back(
 
 
 def test_everything_goes_with_the_stack_in_the_middle_of_a_deployment(
-    deployments: Deployments, serving: str, wait_for: Callable[..., Any]
+    deployments: Deployments, serving: str
 ) -> None:
     deployments.aws.faults.delay_endpoint(ENDPOINT, 20)  # longer than the CDK CLI needs
     arn = deployments.start_with("late")

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -67,7 +68,7 @@ def create_config(
 
 
 @pytest.fixture
-def settled(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
+def settled(aws: LocalAws, name: str) -> Callable[[], dict[str, Any]]:
     """Wait until the endpoint is not changing, and return its description."""
 
     def look() -> dict[str, Any] | None:
@@ -78,7 +79,7 @@ def settled(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[
 
 
 @pytest.fixture
-def gone(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], None]:
+def gone(aws: LocalAws, name: str) -> Callable[[], None]:
     """Wait until the endpoint is deleted; until then it is seen being deleted."""
 
     def look() -> bool:
@@ -167,7 +168,6 @@ def test_an_endpoint_is_restarted_changed_measured_and_limited(
     settled: Callable[[], dict[str, Any]],
     invoke: Callable[[Any], Any],
     gone: Callable[[], None],
-    wait_for: Callable[..., Any],
 ) -> None:
     sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
     first, second = create_config("10", "v1"), create_config("20", "v2")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import end_of_execution
+from waiting import end_of_execution, wait_for
 
 pytestmark = pytest.mark.local
 
@@ -89,7 +89,7 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def run(aws: LocalAws, wait_for: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+def run(aws: LocalAws) -> Callable[..., dict[str, Any]]:
     """Execute the machine of a stack, to its end or until it is stopped; return the execution."""
 
     def start(stack: dict[str, Any], how: str) -> dict[str, Any]:
@@ -127,7 +127,6 @@ def test_a_function_gets_each_change_of_status(
     parts: dict[str, Any],
     run: Callable[..., Any],
     got: Callable[[], list[Any]],
-    wait_for: Callable[..., Any],
 ) -> None:
     resources = {"Rule": rule({"Arn": arn("Function")}), "Permission": permission()}
     stack = deploy(parts | resources, **OUTPUTS)
@@ -174,7 +173,6 @@ def test_patterns_choose_events(
     parts: dict[str, Any],
     run: Callable[..., Any],
     got: Callable[[], list[Any]],
-    wait_for: Callable[..., Any],
     pattern: dict[str, Any],
     expected: list[str],
 ) -> None:
@@ -201,7 +199,6 @@ def test_a_state_machine_is_started_with_a_template_under_its_role(
     parts: dict[str, Any],
     run: Callable[..., Any],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     transformer = {
         "InputPathsMap": {"detail-name": "$.detail.name", "detail-status": "$.detail.status"},
@@ -243,7 +240,6 @@ def test_a_function_without_a_permission_for_the_rule_is_not_invoked(
     run: Callable[..., Any],
     got: Callable[[], list[Any]],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     other = rule({"Arn": arn("Function"), "Input": '"other"'}, status=["NEVER"])
     resources = {"Rule": rule({"Arn": arn("Function")}), "Other": other, "Permission": permission("Other")}
@@ -261,7 +257,6 @@ def test_a_rule_is_disabled_changed_and_removed(
     parts: dict[str, Any],
     run: Callable[..., Any],
     got: Callable[[], list[Any]],
-    wait_for: Callable[..., Any],
 ) -> None:
     function = {"Arn": arn("Function"), "Input": '"old"'}
     resources = {"Rule": rule(function, function, state="DISABLED"), "Permission": permission()}
@@ -289,7 +284,6 @@ def test_events_that_are_put_reach_functions_too(
     parts: dict[str, Any],
     got: Callable[[], list[Any]],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     own = rule({"Arn": arn("Function")})
     own["Properties"]["EventPattern"] = {"source": [name]}
@@ -307,7 +301,6 @@ def test_a_schedule_fires_and_a_disabled_one_does_not(
     delete: Callable[[], None],
     parts: dict[str, Any],
     got: Callable[[], list[Any]],
-    wait_for: Callable[..., Any],
 ) -> None:
     def scheduled(state: str, text: str) -> dict[str, Any]:
         target = {"Id": "Target0", "Arn": arn("Function"), "Input": json.dumps(text)}

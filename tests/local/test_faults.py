@@ -18,6 +18,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -181,7 +182,7 @@ def configs(
 
 
 @pytest.fixture
-def settled(aws: LocalAws, name: str, wait_for: Callable[..., Any]) -> Callable[[], tuple[str, str, str]]:
+def settled(aws: LocalAws, name: str) -> Callable[[], tuple[str, str, str]]:
     """Wait until the endpoint is not changing; return status, configuration and reason."""
 
     def look() -> tuple[str, str, str] | None:
@@ -199,7 +200,6 @@ def test_an_endpoint_does_not_come_into_service(
     name: str,
     configs: list[str],
     settled: Callable[[], tuple[str, str, str]],
-    wait_for: Callable[..., Any],
 ) -> None:
     sagemaker, (first, second) = aws.client("sagemaker"), configs
     aws.faults.fail_endpoint(name)

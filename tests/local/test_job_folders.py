@@ -13,6 +13,7 @@ import pytest
 from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
 from cdk_sagemaker_pytorch.local.base.processes import free_port
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.local,
@@ -118,7 +119,6 @@ def test_jobs_side_by_side_do_not_see_each_other(
     train: Callable[..., Any],
     aws: LocalAws,
     name: str,
-    wait_for: Callable[..., Any],
     read_archive: Callable[[str], dict[str, str]],
     tmp_path: Path,
 ) -> None:
@@ -186,7 +186,6 @@ def test_a_processing_job_has_its_own_folder(
     bucket: str,
     sagemaker_role: str,
     training_image: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     """The script's own text says /opt/ml/processing, which nobody can replace."""
     s3, sagemaker = aws.client("s3"), aws.client("sagemaker")

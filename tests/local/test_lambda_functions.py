@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -160,7 +161,6 @@ def test_an_event_invocation_runs_in_the_background(
     invoke: Callable[..., Any],
     name: str,
     log_lines: Callable[[str], list[str]],
-    wait_for: Callable[..., Any],
     aws: LocalAws,
 ) -> None:
     create("def handler(event, context): print('saw', event)")
@@ -397,7 +397,6 @@ def test_a_function_of_another_runtime_is_not_run_and_says_so(
     create: Callable[..., str],
     invoke: Callable[..., Any],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     create("class Index {}", Runtime="java21")
     payload, error = invoke()

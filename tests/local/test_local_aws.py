@@ -8,13 +8,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import boto3
 import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import CdkError, LocalAws, LocalAwsError, LocalAwsWarning
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -146,9 +146,7 @@ def test_fails_when_it_is_not_started() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are adopted on Linux only")
-def test_nothing_is_left_when_the_parent_is_killed(
-    wait_for: Callable[..., Any], children: Callable[[Path], list[str]]
-) -> None:
+def test_nothing_is_left_when_the_parent_is_killed(children: Callable[[Path], list[str]]) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     folder, endpoint_url = parent.stdout.readline().split()
@@ -164,7 +162,7 @@ def test_nothing_is_left_when_the_parent_is_killed(
 
 
 def test_by_hand_it_prints_the_environment_and_ends_with_sigterm(
-    tmp_path: Path, wait_for: Callable[..., Any], children: Callable[[Path], list[str]]
+    tmp_path: Path, children: Callable[[Path], list[str]]
 ) -> None:
     command = [sys.executable, "-m", "cdk_sagemaker_pytorch.local", "--directory", str(tmp_path / "d")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -196,9 +194,7 @@ def test_by_hand_a_port_in_use_is_a_clear_error(aws: LocalAws) -> None:
     assert run.stderr.startswith(f"error: port {port} cannot be used")
 
 
-def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
-    aws: LocalAws, tmp_path: Path, wait_for: Callable[..., Any]
-) -> None:
+def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(aws: LocalAws, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
 
     def synthesize(version: str) -> Path:
@@ -243,9 +239,7 @@ def test_the_real_cdk_cli_deploys_updates_rolls_back_and_destroys(
     wait_for(lambda: "Delete" in log.read_text())
 
 
-def test_waits_are_shortened_and_quotas_hold_on_request(
-    wait_for: Callable[..., Any], training_image: str
-) -> None:
+def test_waits_are_shortened_and_quotas_hold_on_request(training_image: str) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     look = {
         "Type": "Task",

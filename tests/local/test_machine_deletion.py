@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -13,7 +14,7 @@ WAIT = {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}
 
 
 @pytest.fixture
-def delete(aws: LocalAws, wait_for: Callable[..., Any]) -> Callable[[str], None]:
+def delete(aws: LocalAws) -> Callable[[str], None]:
     """Delete a state machine, and wait until it is gone."""
 
     def run(arn: str) -> None:
@@ -58,7 +59,6 @@ def test_deleting_a_machine_stops_the_job_that_it_waits_for(
     name: str,
     sagemaker_role: str,
     training_image: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     uri = put_archive("sourcedir.tar.gz", {"train.py": "import time\ntime.sleep(600)"})
     arguments = {

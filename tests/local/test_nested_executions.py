@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -132,7 +133,6 @@ def test_stopping_the_parent_stops_the_child(
     machine: Callable[..., str],
     may_run: list[dict[str, Any]],
     children: Callable[..., list[str]],
-    wait_for: Callable[..., Any],
 ) -> None:
     child = machine({"Wait": WAIT})
     parent = execute({"Run": call(child)}, *may_run, execution_input={"a": 1}, wait=False)
@@ -149,7 +149,6 @@ def test_a_task_that_times_out_stops_the_child(
     machine: Callable[..., str],
     may_run: list[dict[str, Any]],
     children: Callable[..., list[str]],
-    wait_for: Callable[..., Any],
 ) -> None:
     child = machine({"Wait": WAIT})
     execution = execute({"Run": call(child, TimeoutSeconds=3)}, *may_run, execution_input={"a": 1})

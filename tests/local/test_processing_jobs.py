@@ -5,6 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -12,9 +13,7 @@ Process = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def process(
-    aws: LocalAws, name: str, sagemaker_role: str, training_image: str, wait_for: Callable[..., Any]
-) -> Process:
+def process(aws: LocalAws, name: str, sagemaker_role: str, training_image: str) -> Process:
     """Run a processing job with this script to its end, and return its description."""
 
     def run(script: str, *arguments: str, wait: bool = True, **changes: Any) -> dict[str, Any]:
@@ -104,9 +103,7 @@ def test_a_job_is_stopped_after_its_time(process: Process) -> None:
     assert "MaxRuntimeExceeded" in job["FailureReason"]
 
 
-def test_a_job_can_be_stopped(
-    aws: LocalAws, process: Process, name: str, wait_for: Callable[..., Any]
-) -> None:
+def test_a_job_can_be_stopped(aws: LocalAws, process: Process, name: str) -> None:
     process("sleep 600", wait=False)
     sagemaker = aws.client("sagemaker")
     sagemaker.stop_processing_job(ProcessingJobName=name)

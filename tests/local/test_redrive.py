@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
-from waiting import end_of_execution
+from waiting import end_of_execution, wait_for
 
 pytestmark = pytest.mark.local
 
@@ -87,7 +87,7 @@ def test_an_execution_goes_on_where_it_failed(
 
 
 def test_an_execution_goes_on_where_it_was_stopped(
-    aws: LocalAws, execute: Callable[..., Any], name: str, wait_for: Callable[..., Any]
+    aws: LocalAws, execute: Callable[..., Any], name: str
 ) -> None:
     machines = aws.client("stepfunctions")
     wait = {

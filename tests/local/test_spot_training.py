@@ -15,6 +15,7 @@ from cdk_sagemaker_pytorch.local import LocalAws
 from cdk_sagemaker_pytorch.local.base.container_view import why_no_container_view
 from cdk_sagemaker_pytorch.local.base.errors import LocalAwsError
 from cdk_sagemaker_pytorch.local.base.processes import free_port
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -100,9 +101,7 @@ def describe(aws: LocalAws) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
-def wait_until_trains(
-    aws: LocalAws, wait_for: Callable[..., Any], describe: Callable[[str], dict[str, Any]]
-) -> Callable[..., None]:
+def wait_until_trains(aws: LocalAws, describe: Callable[[str], dict[str, Any]]) -> Callable[..., None]:
     """Wait until the log of a job has a text so many times."""
 
     def wait(name: str, text: str = "trains", times: int = 1) -> None:
@@ -113,9 +112,7 @@ def wait_until_trains(
 
 
 @pytest.fixture
-def wait_for_end(
-    wait_for: Callable[..., Any], describe: Callable[[str], dict[str, Any]]
-) -> Callable[[str], dict[str, Any]]:
+def wait_for_end(describe: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
     def wait(name: str) -> dict[str, Any]:
         wait_for(lambda: describe(name)["TrainingJobStatus"] not in ("InProgress", "Stopping"))
         return describe(name)
@@ -130,7 +127,6 @@ def test_a_job_that_is_interrupted_twice_ends_as_one_that_is_not(
     name: str,
     bucket: str,
     tmp_path: Path,
-    wait_for: Callable[..., Any],
     wait_for_end: Callable[[str], dict[str, Any]],
     training_image: str,
 ) -> None:
@@ -261,7 +257,6 @@ def test_a_job_that_waits_for_instances_can_be_stopped(
     aws: LocalAws,
     train: Callable[..., Any],
     name: str,
-    wait_for: Callable[..., Any],
     wait_until_trains: Callable[..., None],
     wait_for_end: Callable[[str], dict[str, Any]],
     describe: Callable[[str], dict[str, Any]],
@@ -362,7 +357,6 @@ def test_the_bundled_script_continues_bit_by_bit(
     bucket: str,
     put_archive: Callable[..., str],
     tmp_path: Path,
-    wait_for: Callable[..., Any],
     wait_for_end: Callable[[str], dict[str, Any]],
 ) -> None:
     s3 = aws.client("s3")

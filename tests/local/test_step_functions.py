@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -287,7 +288,6 @@ def test_stopping_an_execution_stops_its_job(
     execute: Callable[..., Any],
     training_arguments: Callable[[str], Any],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     state = training_state(training_arguments("import time\ntime.sleep(600)"))
     execution = execute({"Train": state}, *TRAINING_STATEMENTS, wait=False)
@@ -304,7 +304,6 @@ def test_a_task_that_times_out_stops_its_job(
     execute: Callable[..., Any],
     training_arguments: Callable[[str], Any],
     name: str,
-    wait_for: Callable[..., Any],
 ) -> None:
     state = training_state(training_arguments("import time\ntime.sleep(600)"), TimeoutSeconds=5)
     execution = execute({"Train": state}, *TRAINING_STATEMENTS)

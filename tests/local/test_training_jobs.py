@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -117,9 +118,7 @@ def test_fails_when_the_role_may_not_read_the_data(
     assert "not authorized to perform: s3:ListBucket" in job["FailureReason"]
 
 
-def test_stop_ends_the_script(
-    aws: LocalAws, train: Callable[..., Any], name: str, wait_for: Callable[..., Any]
-) -> None:
+def test_stop_ends_the_script(aws: LocalAws, train: Callable[..., Any], name: str) -> None:
     train("print('started', flush=True)\nimport time\ntime.sleep(600)", wait=False)
     log = aws.logs_directory / "training" / name / "algo-1.log"
     wait_for(lambda: log.exists() and "started\n" in log.read_text())

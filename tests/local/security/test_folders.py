@@ -3,20 +3,19 @@
 import os
 import signal
 import stat
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws, LocalAwsError
 from cdk_sagemaker_pytorch.local.server import local_aws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
 
-def run_job(aws: LocalAws, image: str, wait_for: Callable[..., Any]) -> str:
+def run_job(aws: LocalAws, image: str) -> str:
     """Run a job that fails where something of its name is left; return how it ended."""
     trust = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": '
     trust += '{"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
@@ -41,14 +40,12 @@ def run_job(aws: LocalAws, image: str, wait_for: Callable[..., Any]) -> str:
     )
 
 
-def test_a_folder_can_be_used_again_after_any_end(
-    tmp_path: Path, training_image: str, wait_for: Callable[..., Any]
-) -> None:
+def test_a_folder_can_be_used_again_after_any_end(tmp_path: Path, training_image: str) -> None:
     folder = tmp_path / "folder"
     with LocalAws(folder) as aws:
-        assert run_job(aws, training_image, wait_for) == "Completed"
+        assert run_job(aws, training_image) == "Completed"
     with LocalAws(folder) as aws:
-        assert run_job(aws, training_image, wait_for) == "Completed"
+        assert run_job(aws, training_image) == "Completed"
         # Now without a word: everything is killed at once.
         assert aws._process is not None
         for process in [
@@ -57,7 +54,7 @@ def test_a_folder_can_be_used_again_after_any_end(
         ]:
             os.kill(process.pid, signal.SIGKILL)
     with LocalAws(folder) as aws:
-        assert run_job(aws, training_image, wait_for) == "Completed"
+        assert run_job(aws, training_image) == "Completed"
 
 
 def test_what_others_could_read_is_closed(tmp_path: Path) -> None:

@@ -4,16 +4,16 @@ import contextlib
 import http.client
 import json
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
 
 from cdk_sagemaker_pytorch.local import LocalAws
+from waiting import wait_for
 
 pytestmark = pytest.mark.local
 
@@ -114,7 +114,6 @@ class Port:
 @pytest.fixture(scope="module")
 def everything(
     tmp_path_factory: pytest.TempPathFactory,
-    wait_for: Callable[..., Any],
     training_image: str,
     inference_image: str,
 ) -> Iterator[LocalAws]:

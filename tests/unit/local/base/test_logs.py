@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -6,6 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cdk_sagemaker_pytorch.local.base import logs
 from cdk_sagemaker_pytorch.local.base.logs import LogStream
+from waiting import wait_for
 
 
 class CloudWatchLogs:
@@ -56,9 +56,7 @@ def test_times_of_lines_never_go_back(service: CloudWatchLogs, monkeypatch: pyte
         EndpointConnectionError(endpoint_url="http://localhost"),
     ],
 )
-def test_lines_go_on_after_a_call_that_fails(
-    service: CloudWatchLogs, failure: Exception, wait_for: Callable[..., Any]
-) -> None:
+def test_lines_go_on_after_a_call_that_fails(service: CloudWatchLogs, failure: Exception) -> None:
     service.failures = [failure]
     with LogStream("group", "stream") as stream:
         stream.write("lost")
