@@ -54,12 +54,24 @@ class PyTorchImageConfig:
 
 
 class PyTorchImage(ABC):
-    """A container image for PyTorch; constructs that run one call `bind`."""
+    """A container image for PyTorch; constructs that run one call `bind`.
 
-    @property
-    def py_version(self) -> str | None:
-        """Python that was asked for, such as ``py312``; None for no one in particular."""
-        return None
+    Attributes
+    ----------
+    family : str or None
+        ``training`` or ``inference``; None for an image of one's own, which may be for anything.
+    framework_version : FrameworkVersion or None
+        Version that it was asked for with; None for that of the construct that runs it.
+    py_version : str or None
+        Python that was asked for, such as ``py312``; None for no one in particular.
+    accelerator_type : str or None
+        Elastic Inference accelerator that was asked for; None for the construct's.
+    """
+
+    family: Scope | None = None
+    framework_version: FrameworkVersion | None = None
+    py_version: str | None = None
+    accelerator_type: str | None = None
 
     @property
     def ray_serve_tag(self) -> str | None:
@@ -84,8 +96,12 @@ class PyTorchImage(ABC):
         UnknownFrameworkVersionError
             When there is no such version.
         """
-        _version(framework_version)
-        return _AwsImage(framework_version, "training", py_version, None)
+        return _AwsImage(
+            family="training",
+            framework_version=_version(framework_version),
+            asked_version=framework_version,
+            py_version=py_version,
+        )
 
     @staticmethod
     def inference(
@@ -110,8 +126,13 @@ class PyTorchImage(ABC):
         UnknownFrameworkVersionError
             When there is no such version.
         """
-        _version(framework_version)
-        return _AwsImage(framework_version, "inference", py_version, accelerator_type)
+        return _AwsImage(
+            family="inference",
+            framework_version=_version(framework_version),
+            asked_version=framework_version,
+            py_version=py_version,
+            accelerator_type=accelerator_type,
+        )
 
     @staticmethod
     def from_ecr_repository(
@@ -146,7 +167,7 @@ class PyTorchImage(ABC):
             problems.append(f"tag must be text, got {tag!r}")
         if problems:
             raise ContainerImageError(problems)
-        return _RepositoryImage(repository, tag, _version(framework_version))
+        return _RepositoryImage(repository=repository, tag=tag, framework_version=_version(framework_version))
 
     @staticmethod
     def from_asset(
@@ -179,7 +200,12 @@ class PyTorchImage(ABC):
         dockerfile = Path(directory) / (file or "Dockerfile")
         if not dockerfile.is_file():
             raise ValueError(f"directory must hold the Dockerfile, found no {dockerfile}")
-        return _AssetImage(Path(directory), file, dict(build_args or {}), _version(framework_version))
+        return _AssetImage(
+            directory=Path(directory),
+            file=file,
+            build_args=dict(build_args or {}),
+            framework_version=_version(framework_version),
+        )
 
     @abstractmethod
     def bind(
@@ -210,20 +236,17 @@ class PyTorchImage(ABC):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _AwsImage(PyTorchImage):
-    framework_version: str | FrameworkVersion | None
-    scope: Scope
-    asked_py_version: str | None
-    accelerator_type: str | None
-
-    @property
-    def py_version(self) -> str | None:
-        return self.asked_py_version
+    family: Scope
+    framework_version: FrameworkVersion | None
+    asked_version: str | FrameworkVersion | None  # as it was written: the tag of 2.13 is not that of 2.13.0
+    py_version: str | None
+    accelerator_type: str | None = None
 
     @property
     def ray_serve_tag(self) -> str | None:
-        rows = [row for row in image_table().rows if row.repository == "ray" and row.family == self.scope]
+        rows = [row for row in image_table().rows if row.repository == "ray" and row.family == self.family]
         return next((tag for row in rows for tag in row.tags.values()), None)
 
     def bind(
@@ -240,14 +263,14 @@ class _AwsImage(PyTorchImage):
                 "give an image with PyTorchImage.from_ecr_repository"
             )
             raise ContainerImageError([problem])
-        version = self.framework_version or framework_version
+        version = self.asked_version or framework_version
         if version is None:
             raise ContainerImageError(["framework_version must be given for an image of its own, got none"])
         image = find_image(
             version,
             instance_type=instance_type,
-            scope=self.scope,
-            py_version=self.asked_py_version,
+            scope=self.family,
+            py_version=self.py_version,
             accelerator_type=self.accelerator_type or accelerator_type,
         )
         _warn_past_end_of_patch(scope, image)
@@ -267,7 +290,7 @@ class _AwsImage(PyTorchImage):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _RepositoryImage(PyTorchImage):
     repository: ecr.IRepository
     tag: str
@@ -293,7 +316,7 @@ class _RepositoryImage(PyTorchImage):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _AssetImage(PyTorchImage):
     directory: Path
     file: str | None

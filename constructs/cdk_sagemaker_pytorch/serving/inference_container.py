@@ -18,6 +18,7 @@ from cdk_sagemaker_pytorch.common.option_kinds import IMAGE, SOURCE_CODE, Resour
 from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.image_check import check_image
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
 from cdk_sagemaker_pytorch.source.source_asset import SourceArchive, bind_handlers
@@ -86,6 +87,13 @@ class InferenceContainer(Options):
         check_environment(problems, self.environment, shape="Environment", own=OWN_VARIABLES)
         check_serving_variables(problems, self.environment, self.container)
         check_accelerator(problems, self.accelerator_type, self.framework_version)
+        check_image(
+            problems,
+            self.image,
+            family="inference",
+            framework_version=self.framework_version,
+            accelerator_type=self.accelerator_type,
+        )
         check_inference_code(problems, self.source_code, self.framework_version, has_default=self.has_default)
 
     def bind_image(self, scope: Construct, role: iam.IRole) -> str:

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.common.tokens import is_token
-from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion, newest_python
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.source.source_code import SourceCode
 
@@ -22,8 +22,6 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 # The SDK's fw_utils.py: TORCH_DISTRIBUTED_GPU_SUPPORTED_FRAMEWORK_VERSIONS.
 _TORCHRUN_FROM = (1, 13)
 
-# The Python that the bundled script is written in; `runs_bundled_training` says which versions have it.
-_BUNDLED_NEEDS = (3, 8)
 
 # What `import torch` imports, and what the container's images hold: a file of that name comes first.
 _NEEDED_BY_TORCH = """
@@ -72,18 +70,16 @@ def check_entry_point(
 
 
 def _check_bundled(problems: Problems, options: JobOptions, framework_version: FrameworkVersion) -> None:
-    image = options.image
-    if image is None:
-        runs = framework_version.runs_bundled_training
-    else:
-        asked = image.py_version if isinstance(image, PyTorchImage) else None
-        python = newest_python([asked or ""])
-        runs = python is None or python >= _BUNDLED_NEEDS  # of an image of one's own none is known
     problems.check(
-        runs,
+        _is_own(options.image) or framework_version.runs_bundled_training,
         "source_code must be given for framework_version before 1.9, whose images have a Python before 3.8"
         f" that does not run the bundled script, got none for {framework_version.full}",
     )
+
+
+def _is_own(image: object) -> bool:
+    """Say whether an image is none of AWS's: what it holds is not known here."""
+    return isinstance(image, PyTorchImage) and image.family is None
 
 
 def _check_name(problems: Problems, name: str) -> None:
@@ -117,7 +113,7 @@ def _check_torchrun(
         ' exclude=["setup.py"]',
     )
     problems.check(
-        framework_version.release >= _TORCHRUN_FROM or options.image is not None,
+        _is_own(options.image) or framework_version.release >= _TORCHRUN_FROM,
         "torch_distributed=True needs framework_version 1.13 or newer, or an image of yours, got"
         f" {framework_version.full}: call torch.distributed.init_process_group in the script instead",
     )

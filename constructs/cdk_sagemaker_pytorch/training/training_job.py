@@ -17,6 +17,7 @@ from cdk_sagemaker_pytorch.common.environment import check_environment
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.image_check import check_image
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage, PyTorchImageConfig
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_training_script
 from cdk_sagemaker_pytorch.source.source_asset import SourceArchive
@@ -25,6 +26,7 @@ from cdk_sagemaker_pytorch.states import jsonata
 from cdk_sagemaker_pytorch.states.names import name_prefix
 
 from .code_channel import CODE_CHANNEL, check_code_channel, code_channel, submit_directory
+from .description_size import check_description_size
 from .entry_point import check_entry_point, refuse_shadowed_modules
 from .execution_input import input_problems
 from .hyperparameters import Hyperparameters, own_hyperparameters
@@ -142,6 +144,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
             role=role,
         )
         self._options.check(problems, "")
+        check_image(problems, image, family="training", framework_version=self.framework_version)
         self._compute = Compute.of(compute, problems, "compute")
         self._compute.check_with(problems, "compute", self._options)
         self.output = OutputData.of(output, problems, "output")
@@ -156,6 +159,7 @@ class PyTorchTrainingJob(sfn.StateMachineFragment):
         # The bundled script prints some of its own only with a test channel.
         self._expected_metrics = [] if metric_definitions is None else metric_names(self._metrics)
         self._environment = check_environment(problems, environment, shape="TrainingEnvironment")
+        check_description_size(problems, self._given.encoded, self._environment)
         check_inputs(problems, inputs)
         self.source_code = source_code or SourceCode.bundled_training()
         if isinstance(self.source_code, SourceCode):

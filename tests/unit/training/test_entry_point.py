@@ -83,10 +83,13 @@ def test_fails_when_the_bundled_script_does_not_run(version: str) -> None:
         PyTorchTrainingJob(Stack(), "Job", framework_version=version)
 
 
-def test_fails_when_the_bundled_script_does_not_run_on_the_python_that_was_asked_for() -> None:
-    image = PyTorchImage.training(py_version="py36")
-    with pytest.raises(ConfigurationError, match="does not run the bundled script"):
-        PyTorchTrainingJob(Stack(), "Job", framework_version="1.8.1", image=image)
+@pytest.mark.parametrize("image", [PyTorchImage.training(), PyTorchImage.training(py_version="py3")])
+def test_an_image_of_aws_changes_nothing_of_what_runs(image: PyTorchImage) -> None:
+    """Only an image of one's own may hold another Python or torchrun than the version has."""
+    with pytest.raises(ConfigurationError) as caught:
+        PyTorchTrainingJob(Stack(), "Job", framework_version="1.5", image=image, torch_distributed=True)
+    assert "does not run the bundled script" in str(caught.value)
+    assert "needs framework_version 1.13 or newer" in str(caught.value)
 
 
 def test_the_bundled_script_may_run_where_nothing_is_known_against_it() -> None:

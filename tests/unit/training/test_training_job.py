@@ -402,3 +402,21 @@ def test_requirements_cannot_be_installed_in_network_isolation(stack: Stack, tmp
     Annotations.from_stack(stack).has_warning(
         "/Stack/Training", Match.string_like_regexp("requirements.txt cannot.*isolatedRequirements")
     )
+
+
+def described_by(variables: int) -> PyTorchTrainingJob:
+    """Make a job whose hyperparameters are 190 KB as JSON, and its variables one KB each."""
+    return PyTorchTrainingJob(
+        Stack(),
+        "Job",
+        framework_version="2.13",
+        hyperparameters={f"text{number}": "\\" * 500 for number in range(95)},
+        environment={f"TEXT{number}": "ä" * 512 for number in range(variables)},
+    )
+
+
+def test_a_description_that_step_functions_does_not_carry_is_refused() -> None:
+    """AWS would take the job, train it, and fail the execution when it has ended."""
+    described_by(variables=20)
+    with pytest.raises(ConfigurationError, match="together must be at most 245760 bytes .* channel"):
+        described_by(variables=80)
