@@ -1,4 +1,4 @@
-"""How much of a training job's description its parameters fill, for Step Functions carries it between states."""
+"""How much of a training job's description its parameters fill: Step Functions carries 256 KiB."""
 
 import json
 from collections.abc import Mapping

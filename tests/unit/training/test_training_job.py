@@ -418,5 +418,5 @@ def described_by(variables: int) -> PyTorchTrainingJob:
 def test_a_description_that_step_functions_does_not_carry_is_refused() -> None:
     """AWS would take the job, train it, and fail the execution when it has ended."""
     described_by(variables=20)
-    with pytest.raises(ConfigurationError, match="together must be at most 245760 bytes .* channel"):
+    with pytest.raises(ConfigurationError, match=r"together must be at most 245760 bytes .* channel"):
         described_by(variables=80)
