@@ -91,6 +91,7 @@ def test_programs_are_pointed_at_it(aws: LocalAws) -> None:
     assert environment["AWS_ENDPOINT_URL"] == environment["AWS_ENDPOINT_URL_S3"] == aws.endpoint_url
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert environment["AWS_DISABLE_HOST_PREFIX_INJECTION"] == "true"
     program = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     run = subprocess.run(
         [sys.executable, "-c", program],

@@ -336,3 +336,45 @@ def test_a_definition_that_is_refused_leaves_no_trace_in_others(
     right = {"S": {"Type": "Pass", "InputPath": "$.value", "End": True}}
     execution = execute(right, execution_input={"value": 1}, language="JSONPath")
     assert (execution["status"], execution.get("output")) == ("SUCCEEDED", "1"), execution
+
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:none"
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "code"),
+    [
+        ("create_state_machine", {"name": "wrong", "definition": "{"}, "InvalidDefinition"),
+        ("create_state_machine", {"name": "wrong", "definition": '{"StartAt": "A"}'}, "InvalidDefinition"),
+        ("list_executions", {}, "ValidationException"),
+        ("list_executions", {"stateMachineArn": MACHINE}, "StateMachineDoesNotExist"),
+        ("describe_execution", {"executionArn": "x"}, "InvalidArn"),
+        ("get_execution_history", {"executionArn": "arn:aws:states"}, "InvalidArn"),
+        ("describe_state_machine_alias", {"stateMachineAliasArn": "x"}, "InvalidArn"),
+        ("delete_state_machine_alias", {"stateMachineAliasArn": "x"}, "InvalidArn"),
+        ("describe_map_run", {"mapRunArn": MACHINE}, "ResourceNotFound"),
+        ("send_task_success", {"taskToken": "x", "output": "{}"}, "InvalidToken"),
+        ("send_task_failure", {"taskToken": "x"}, "InvalidToken"),
+        ("send_task_heartbeat", {"taskToken": "x"}, "InvalidToken"),
+        # Not simulated, and said by the local AWS, not by a host of another name that is not there.
+        ("start_sync_execution", {"stateMachineArn": MACHINE}, "NotImplemented"),
+        ("list_executions", {"mapRunArn": MACHINE}, "NotImplemented"),
+    ],
+)
+def test_what_the_api_refuses_has_the_code_of_aws(
+    aws: LocalAws, create_role: Callable[..., str], operation: str, parameters: dict[str, Any], code: str
+) -> None:
+    if "definition" in parameters:
+        parameters = parameters | {"roleArn": create_role("states.amazonaws.com")}
+    with pytest.raises(ClientError) as failure:
+        getattr(aws.client("stepfunctions"), operation)(**parameters)
+    assert failure.value.response["Error"]["Code"] == code
+
+
+def test_an_update_that_changes_nothing_is_refused_by_name(
+    aws: LocalAws, execute: Callable[..., Any]
+) -> None:
+    execution = execute({"Pass": {"Type": "Pass", "End": True}})
+    with pytest.raises(ClientError) as failure:
+        aws.client("stepfunctions").update_state_machine(stateMachineArn=execution["stateMachineArn"])
+    assert failure.value.response["Error"]["Code"] == "MissingRequiredParameter"

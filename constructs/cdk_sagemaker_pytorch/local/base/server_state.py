@@ -100,6 +100,8 @@ def aws_environment(credentials: Credentials, *, region: str, endpoint_url: str)
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
+        # Some operations, such as StartSyncExecution, go to a host with a prefix: sync-127.0.0.1.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         **NO_PROFILES,
     }
     if credentials.session_token is not None:
@@ -144,7 +146,7 @@ def isolated_session() -> botocore.session.Session:
     """Return a botocore session that reads neither variables nor configuration files of this machine.
 
     An unknown AWS_PROFILE would end it, and what a profile says about endpoints and credential programs
-    would be obeyed. Nor does it ask a proxy.
+    would be obeyed. Nor does it ask a proxy, or a host of another name for some operations.
     """
     variables = {
         name: (None, None, default, convert)
@@ -153,5 +155,5 @@ def isolated_session() -> botocore.session.Session:
     for name in ("config_file", "credentials_file"):
         variables[name] = (None, None, os.devnull, None)
     session = botocore.session.Session(session_vars=variables)
-    session.set_default_client_config(Config(proxies={}))
+    session.set_default_client_config(Config(proxies={}, inject_host_prefix=False))
     return session

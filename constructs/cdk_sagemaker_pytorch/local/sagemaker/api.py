@@ -26,6 +26,10 @@ from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 from cdk_sagemaker_pytorch.local.serving.deployment import Deployment
 from cdk_sagemaker_pytorch.local.serving.endpoints import Endpoint
+from cdk_sagemaker_pytorch.local.serving.request_rules import (
+    check_endpoint_config_request,
+    check_model_request,
+)
 from cdk_sagemaker_pytorch.local.training.attempts import Interruption, is_spot
 from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
@@ -150,6 +154,7 @@ class LocalSageMakerResponse(SageMakerResponse):
     def create_model(self) -> ActionResult:
         """Answer CreateModel."""
         request = self._request()
+        check_model_request(request)
         _check_role(request["ExecutionRoleArn"])
         record = self._create_record("model", "ModelName", request, self._models)
         return ActionResult({"ModelArn": record.arn})
@@ -175,6 +180,7 @@ class LocalSageMakerResponse(SageMakerResponse):
     def create_endpoint_config(self) -> ActionResult:
         """Answer CreateEndpointConfig."""
         request = self._request()
+        check_endpoint_config_request(request)
         for variant in request["ProductionVariants"]:
             self._find_model(variant["ModelName"])
         record = self._create_record("endpoint-config", "EndpointConfigName", request, self._endpoint_configs)

@@ -3,8 +3,6 @@
 import contextlib
 import datetime as dt
 import logging
-import posixpath
-import re
 import shutil
 import threading
 import time
@@ -29,8 +27,9 @@ from .environment import TrainingEnvironment
 from .failure import JobError
 from .hyperparameters import decode_hyperparameters
 from .metrics import MetricReader
+from .request_rules import check_training_request, checkpoint_path
 from .runner import TrainingRun
-from .spec import DEFAULT_CHECKPOINT_PATH, StopReason, TrainingJobSpec, TrainingResult
+from .spec import StopReason, TrainingJobSpec, TrainingResult
 from .warm_pools import WarmPool
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -59,7 +58,7 @@ class TrainingJob:
         self.arn = sagemaker_arn("training-job", self.name)
         self.tags: list[dict[str, str]] = request.pop("Tags", None) or []
         self.request = request
-        _check(request)
+        check_training_request(request)
         self.creation_time = self.last_modified_time = _now()
         self.status = "InProgress"
         self.secondary_status = "Starting"
@@ -344,7 +343,7 @@ class TrainingJob:
                 region=region,
                 through_shell=self._through_shell,
                 max_runtime_seconds=self._attempts.runtime_left,
-                checkpoint_path=Path(_checkpoint_path(self.request)),
+                checkpoint_path=Path(checkpoint_path(self.request)),
             )
         except ValueError as error:
             raise JobError(f"ClientError: {error}") from error
@@ -418,43 +417,6 @@ class _ShardedRun(TrainingRun):
                 link.unlink()
                 link.symlink_to(folders[number], target_is_directory=True)
         return environments
-
-
-def _check(request: Mapping[str, Any]) -> None:
-    algorithm = request["AlgorithmSpecification"]
-    image = algorithm.get("TrainingImage")
-    problems = []
-    if image is None:
-        problems.append(
-            "AlgorithmSpecification must have a TrainingImage: the local AWS has no built-in algorithms"
-        )
-    else:
-        described = describe_image(image)
-        if described is None or described.scope == "inference":
-            problems.append(f"TrainingImage must be one of AWS's PyTorch training images, got {image}")
-    condition = request.get("StoppingCondition") or {}
-    wait = condition.get("MaxWaitTimeInSeconds")
-    if is_spot(request) and (wait is None or wait < condition.get("MaxRuntimeInSeconds", 0)):
-        problems.append(
-            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to"
-            " MaxRuntimeInSeconds"
-        )
-    if is_spot(request) and request["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
-        problems.append("KeepAlivePeriodInSeconds cannot be used with EnableManagedSpotTraining")
-    path = _checkpoint_path(request)
-    if path != posixpath.normpath(path) or path in ("/", "/opt", "/opt/ml") or not path.startswith("/"):
-        problems.append(f"LocalPath of CheckpointConfig must be the absolute path of a folder, got {path}")
-    for definition in algorithm.get("MetricDefinitions", []):
-        try:
-            re.compile(definition["Regex"])
-        except re.error as error:
-            problems.append(f"the Regex of metric {definition['Name']} is not valid: {error}")
-    if problems:
-        raise ValidationError("; ".join(problems))
-
-
-def _checkpoint_path(request: Mapping[str, Any]) -> str:
-    return str((request.get("CheckpointConfig") or {}).get("LocalPath", DEFAULT_CHECKPOINT_PATH))
 
 
 def _now() -> dt.datetime:
