@@ -13,12 +13,12 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from cdk_sagemaker_pytorch.common.environment import check_environment
+from cdk_sagemaker_pytorch.common.image_check import check_image
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.option_kinds import IMAGE, SOURCE_CODE, Resource
 from cdk_sagemaker_pytorch.common.options import Options, option
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.images.image_check import check_image
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_inference_script
 from cdk_sagemaker_pytorch.source.source_asset import SourceArchive, bind_handlers

@@ -14,10 +14,10 @@ from cdk_sagemaker_pytorch.common.api_request import request
 from cdk_sagemaker_pytorch.common.artifacts_bucket import ArtifactsBucket
 from cdk_sagemaker_pytorch.common.container_role import grant_logs_and_metrics, new_container_role
 from cdk_sagemaker_pytorch.common.environment import check_environment
+from cdk_sagemaker_pytorch.common.image_check import check_image
 from cdk_sagemaker_pytorch.common.networking import Networking
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.images.image_check import check_image
 from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage, PyTorchImageConfig
 from cdk_sagemaker_pytorch.scripts.script_annotations import annotate_training_script
 from cdk_sagemaker_pytorch.source.source_asset import SourceArchive

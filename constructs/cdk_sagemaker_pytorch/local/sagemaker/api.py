@@ -14,6 +14,7 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
+from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import (
     Record,
@@ -35,7 +36,6 @@ from cdk_sagemaker_pytorch.local.training.jobs import TrainingJob
 from cdk_sagemaker_pytorch.local.training.processing_jobs import ProcessingJob
 from cdk_sagemaker_pytorch.local.training.warm_pools import reuse_warm_pool
 
-from .constraints import constraint_problems
 from .quotas import check_quotas, job_instances, variant_instances
 
 _PAGE_SIZE = 100

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -153,3 +154,22 @@ def test_fails_when_a_replica_of_ray_serve_ends_while_it_answers(invoke: Any) ->
         _, _, answer = invoke.call(f"http://127.0.0.1:{port}/", "ray")
     assert answer["OriginalStatusCode"] == 500
     assert set(json.loads(answer["OriginalMessage"])) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "words"),
+    [
+        ({"HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES": "x" * 1024}, 200, None),
+        ({"HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES": "x" * 1025}, 400, "'customAttributes' failed .* 1024"),
+        ({"HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID": "x" * 65}, 400, "'inferenceId' failed .* 64"),
+        ({"HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT": "-"}, 400, "'targetVariant' failed .* pattern"),
+        ({"CONTENT_TYPE": "x" * 1025}, 400, "'contentType' failed"),
+        ({"HTTP_ACCEPT": "x" * 1025}, 400, "'accept' failed"),
+    ],
+)
+def test_headers_are_as_the_api_has_them(
+    invoke: Any, container: str, headers: dict[str, str], code: int, words: str | None
+) -> None:
+    status, _, answer = invoke.call(container, "ray", **headers)
+    assert status.startswith(f"{code} ")
+    assert words is None or re.search(words, answer["Message"])

@@ -1,10 +1,10 @@
 """Whether an image fits the construct that runs it."""
 
-from cdk_sagemaker_pytorch.common.problems import Problems
+from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
+from cdk_sagemaker_pytorch.images.image_description import Scope
+from cdk_sagemaker_pytorch.images.pytorch_image import PyTorchImage
 
-from .framework_version import FrameworkVersion
-from .image_description import Scope
-from .pytorch_image import PyTorchImage
+from .problems import Problems
 
 __all__ = ["check_image"]
 

@@ -1,4 +1,4 @@
-"""SageMaker's requests, held against the maxima, minima and patterns of the API's model."""
+"""Requests, held against the maxima, minima and patterns of the API's model, in SageMaker's words."""
 
 import re
 from collections.abc import Iterator

@@ -3,7 +3,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from cdk_sagemaker_pytorch.local.sagemaker.constraints import constraint_problems
+from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")
 

@@ -13,9 +13,9 @@ from cdk_sagemaker_pytorch import (
     PyTorchTrainingJob,
     SourceCode,
 )
+from cdk_sagemaker_pytorch.common.image_check import check_image
 from cdk_sagemaker_pytorch.common.problems import Problems
 from cdk_sagemaker_pytorch.images.framework_version import FrameworkVersion
-from cdk_sagemaker_pytorch.images.image_check import check_image
 
 EIA = "ml.eia2.medium"
 
