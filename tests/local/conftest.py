@@ -167,7 +167,11 @@ def deploy(aws: LocalAws, name: str) -> Callable[..., dict[str, Any]]:
 
     def run(resources: dict[str, Any], *, update: bool = False, **more: Any) -> dict[str, Any]:
         action = cloudformation.update_stack if update else cloudformation.create_stack
-        action(StackName=name, TemplateBody=json.dumps({"Resources": resources} | more))
+        action(
+            StackName=name,
+            TemplateBody=json.dumps({"Resources": resources} | more),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
         return settled()
 
     def settled() -> dict[str, Any]:

@@ -402,3 +402,54 @@ def test_fails_when_a_stack_has_no_name_for_a_stack(aws: LocalAws, bad: str) -> 
     ):
         with pytest.raises(ClientError, match="at 'stackName' failed to satisfy constraint"):
             call()
+
+
+HANDLE: dict[str, Any] = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "arguments", "code"),
+    [
+        ({"Role": ROLE}, {}, "InsufficientCapabilitiesException"),
+        ({"B": HANDLE}, {"Tags": [{"Key": "aws:mine", "Value": "1"}]}, "ValidationError"),
+        ({"B": HANDLE}, {"Tags": [{"Key": f"{n}", "Value": "1"} for n in range(51)]}, "ValidationError"),
+        ({"B": HANDLE | {"Metadata": "x" * 51_200}}, {}, "ValidationError"),
+        ({"B": HANDLE | {"DependsOn": "C"}}, {}, "ValidationError"),
+        ({"B": HANDLE}, {"Parameters": [{"ParameterKey": "P", "ParameterValue": "1"}]}, "ValidationError"),
+    ],
+)
+def test_what_is_refused_leaves_no_stack(
+    aws: LocalAws, name: str, resources: dict[str, Any], arguments: dict[str, Any], code: str
+) -> None:
+    cloudformation, body = aws.client("cloudformation"), json.dumps({"Resources": resources})
+    for call in (
+        lambda: cloudformation.create_stack(StackName=name, TemplateBody=body, **arguments),
+        lambda: cloudformation.create_change_set(
+            StackName=name, ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body, **arguments
+        ),
+    ):
+        with pytest.raises(ClientError) as failure:
+            call()
+        assert failure.value.response["Error"]["Code"] == code
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=name)
+
+
+def test_an_export_has_one_stack(aws: LocalAws, name: str, deploy: Callable[..., dict[str, Any]]) -> None:
+    exported = {"O": {"Value": "1", "Export": {"Name": f"{name}-export"}}}
+    deploy({"B": HANDLE}, Outputs=exported)
+    cloudformation = aws.client("cloudformation")
+    body = json.dumps({"Resources": {"B": HANDLE}, "Outputs": exported})
+    cloudformation.create_stack(StackName=f"{name}-2", TemplateBody=body)
+
+    def settled() -> dict[str, Any] | None:
+        [stack] = cloudformation.describe_stacks(StackName=f"{name}-2")["Stacks"]
+        return stack if stack["StackStatus"].endswith("COMPLETE") else None
+
+    other = wait_for(settled)
+    assert other["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "is already exported by another stack" in other["StackStatusReason"]
+    # Its own can be told again.
+    assert (
+        deploy({"B": HANDLE, "C": HANDLE}, update=True, Outputs=exported)["StackStatus"] == "UPDATE_COMPLETE"
+    )

@@ -46,9 +46,14 @@ class Owned:
         if stack_name not in self._names():
             self.aws.deploy(assembly)
             return self._status(stack_name)
-        body = (assembly / f"{stack_name}.template.json").read_text()
+        # Through S3, as it may be larger than a request takes.
+        bucket, key = f"cdk-hnb659fds-assets-{self.aws.account}-{self.aws.region}", f"{stack_name}.json"
+        body = (assembly / f"{stack_name}.template.json").read_bytes()
+        self.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
         self._cloudformation.update_stack(
-            StackName=stack_name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"]
+            StackName=stack_name,
+            TemplateURL=f"https://s3.{self.aws.region}.amazonaws.com/{bucket}/{key}",
+            Capabilities=["CAPABILITY_IAM"],
         )
         return self._settled(stack_name)
 

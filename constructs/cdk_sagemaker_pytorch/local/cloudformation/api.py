@@ -17,11 +17,15 @@ from cdk_sagemaker_pytorch.local.base.s3_transfer import split_uri
 from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .stacks import Stack
+from .template_rules import check_template, required_capabilities
 from .templates import Template, TemplateError, load_template
 
 _stacks: list[Stack] = []
 _change_sets: dict[str, dict[str, Any]] = {}
 _lock = threading.Lock()
+# "CloudFormation quotas": of a template in the request, and of one in S3.
+_LONGEST_BODY_BYTES, _LONGEST_OBJECT_BYTES = 51_200, 1_000_000
+_MOST_TAGS = 50
 _STACK_NAME = re.compile("[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
 
@@ -35,6 +39,12 @@ class AlreadyExistsError(ServiceException):
     """A stack name that is taken."""
 
     code = "AlreadyExistsException"
+
+
+class InsufficientCapabilitiesError(ServiceException):
+    """A template with IAM resources that the caller did not acknowledge."""
+
+    code = "InsufficientCapabilitiesException"
 
 
 class ChangeSetNotFoundError(ServiceException):
@@ -74,7 +84,7 @@ class CloudFormationResponse(BaseResponse):
             if any(stack.name == name for stack in _existing()):
                 raise AlreadyExistsError(f"Stack [{name}] already exists")
             stack = Stack(_checked_name(name), self._tags(), _exports, _importers)
-            template = _prepare(stack, body, self._parameters())
+            template = self._prepare(stack, body, self._parameters())
             _stacks.append(stack)
         stack.deploy(template, body, self._parameters(), disable_rollback=self._disable_rollback())
         return ActionResult({"StackId": stack.stack_id})
@@ -86,7 +96,7 @@ class CloudFormationResponse(BaseResponse):
         use_previous = self._get_bool_param("UsePreviousTemplate", False)
         body = stack.template_body if use_previous else self._template_body()
         parameters = self._parameters(stack)
-        template = _prepare(stack, body, parameters)
+        template = self._prepare(stack, body, parameters)
         tags = self._tags()
         if not _differs(stack, body, parameters, tags):
             raise ValidationError("No updates are to be performed.")
@@ -216,7 +226,7 @@ class CloudFormationResponse(BaseResponse):
             if any(item["ChangeSetName"] == change_set for item in _change_sets_of(stack)):
                 raise AlreadyExistsError(f"ChangeSet {change_set} already exists")
             parameters = self._parameters(stack)
-            template = _prepare(stack, body, parameters)
+            template = self._prepare(stack, body, parameters)
             if not is_known:  # a template that is refused leaves no stack
                 _stacks.append(stack)
         place = f"{settings().region}:{settings().account}"
@@ -288,14 +298,27 @@ class CloudFormationResponse(BaseResponse):
                 return change_set
         raise ChangeSetNotFoundError(f"ChangeSet [{name}] does not exist")
 
+    def _prepare(self, stack: Stack, body: str, parameters: Mapping[str, str]) -> Template:
+        try:
+            template = stack.prepare(body, parameters)
+        except TemplateError as error:
+            raise ValidationError(str(error)) from error
+        given = set(self._get_param("Capabilities") or [])
+        if "CAPABILITY_NAMED_IAM" in given:
+            given.add("CAPABILITY_IAM")
+        if missing := required_capabilities(template.content) - given:
+            raise InsufficientCapabilitiesError(f"Requires capabilities : [{', '.join(missing)}]")
+        return template
+
     def _template_body(self) -> str:
         if body := self._get_param("TemplateBody"):
-            return str(body)
+            return _of_size(str(body), _LONGEST_BODY_BYTES)
         url = self._get_param("TemplateURL")
         if not url:
             raise ValidationError("Either Template URL or Template Body must be specified.")
         bucket, key = split_uri(_as_s3_uri(url))
-        return str(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+        body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        return _of_size(body, _LONGEST_OBJECT_BYTES)
 
     def _parameters(self, stack: Stack | None = None) -> dict[str, str]:
         parameters = {}
@@ -309,13 +332,24 @@ class CloudFormationResponse(BaseResponse):
         return parameters
 
     def _tags(self) -> dict[str, str]:
-        return {tag["Key"]: tag["Value"] for tag in self._get_param("Tags") or []}
+        tags = {tag["Key"]: tag["Value"] for tag in self._get_param("Tags") or []}
+        if len(tags) > _MOST_TAGS:
+            raise ValidationError(f"A stack can have at most {_MOST_TAGS} tags, got {len(tags)}")
+        if any(key.lower().startswith("aws:") for key in tags):
+            raise ValidationError("aws: prefixed tag key names are not allowed for external use.")
+        return tags
 
     def _disable_rollback(self) -> bool:
         return (
             bool(self._get_bool_param("DisableRollback", False))
             or self._get_param("OnFailure") == "DO_NOTHING"
         )
+
+
+def _of_size(body: str, most: int) -> str:
+    if len(body.encode()) > most:
+        raise ValidationError(f"Template may not exceed {most} bytes in size.")
+    return body
 
 
 def _existing() -> list[Stack]:
@@ -374,18 +408,13 @@ def _check_free(stack: Stack) -> None:
         raise ValidationError(f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
 
 
-def _prepare(stack: Stack, body: str, parameters: Mapping[str, str]) -> Template:
-    try:
-        return stack.prepare(body, parameters)
-    except TemplateError as error:
-        raise ValidationError(str(error)) from error
-
-
 def _load(body: str) -> dict[str, Any]:
     try:
-        return load_template(body)
+        content = load_template(body)
+        check_template(content)
     except TemplateError as error:
         raise ValidationError(str(error)) from error
+    return content
 
 
 def _differs(stack: Stack, body: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> bool:

@@ -64,6 +64,8 @@ def _parameters(request: ResourceRequest) -> dict[str, Any]:
         "TemplateURL": request.properties["TemplateURL"],
         "Parameters": parameters,
         "Tags": request.tags,
+        # Who deploys the outer stack has acknowledged what is in it.
+        "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
 
 

@@ -14,6 +14,7 @@ from cdk_sagemaker_pytorch.local.base.server_state import client, settings
 
 from .resource_type import ResourceError, ResourceRequest
 from .resource_types import resource_type
+from .template_rules import check_parameters, check_template
 from .templates import Template, TemplateError, load_template
 
 _PATIENCE_SECONDS = 10.0
@@ -97,8 +98,11 @@ class Stack:
         TemplateError
             If CloudFormation would refuse it.
         """
+        content = load_template(template_body)
+        check_template(content)
+        check_parameters(content, parameters)
         template = Template(
-            load_template(template_body),
+            content,
             parameters,
             pseudo_parameters={
                 "AWS::AccountId": settings().account,
@@ -343,6 +347,9 @@ class Stack:
     def _check_exports(self, outputs: Sequence[Mapping[str, Any]]) -> None:
         """Refuse outputs without an export, or with another value of it, that some other stack imports."""
         after = {output["ExportName"]: output["OutputValue"] for output in outputs if "ExportName" in output}
+        own = {output.get("ExportName") for output in self.outputs}
+        if taken := sorted(after.keys() & self._exports().keys() - own):
+            raise ResourceError(f"Export with name {taken[0]} is already exported by another stack.")
         for output in self.outputs:
             name = output.get("ExportName")
             if name is None or after.get(name) == output["OutputValue"]:

@@ -148,34 +148,12 @@ class Template:
             return value
         if len(value) == 1:
             name, argument = next(iter(value.items()))
-            if name in self._functions:
-                return self._functions[name](argument)
+            if name in FUNCTIONS:
+                return FUNCTIONS[name](self, argument)
             if name == "Condition" and isinstance(argument, str) and argument in self._condition_names:
                 return self._holds(argument)
         items = {name: self._evaluate(item) for name, item in value.items()}
         return {name: item for name, item in items.items() if item is not _NO_VALUE}
-
-    @cached_property
-    def _functions(self) -> dict[str, Callable[[Any], Any]]:
-        return {
-            "Ref": self._ref,
-            "Fn::GetAtt": self._get_att,
-            "Fn::Sub": self._sub,
-            "Fn::Join": lambda a: str(a[0]).join(str(part) for part in self._evaluate(a[1])),
-            "Fn::Split": lambda a: self._evaluate(a[1]).split(a[0]),
-            "Fn::Select": lambda a: self._evaluate(a[1])[int(self._evaluate(a[0]))],
-            "Fn::If": lambda a: self._evaluate(a[1] if self._holds(a[0]) else a[2]),
-            "Fn::Equals": lambda a: str(self._evaluate(a[0])) == str(self._evaluate(a[1])),
-            "Fn::Not": lambda a: not self._evaluate(a[0]),
-            "Fn::And": lambda a: all(self._evaluate(item) for item in a),
-            "Fn::Or": lambda a: any(self._evaluate(item) for item in a),
-            "Fn::Base64": lambda a: base64.b64encode(self._evaluate(a).encode()).decode(),
-            "Fn::ToJsonString": lambda a: json.dumps(self._evaluate(a), separators=(",", ":")),
-            "Fn::Length": lambda a: len(self._evaluate(a)),
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::ImportValue": lambda a: self._import_value(self._evaluate(a)),
-            "Fn::GetAZs": lambda a: [f"{self._pseudo_parameters['AWS::Region']}{zone}" for zone in "abc"],
-        }
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -223,6 +201,30 @@ class Template:
         return self._conditions[condition]
 
 
+#: The functions that are evaluated, by name.
+FUNCTIONS: Mapping[str, Callable[[Template, Any], Any]] = {
+    "Ref": Template._ref,
+    "Fn::GetAtt": Template._get_att,
+    "Fn::Sub": Template._sub,
+    "Fn::Join": lambda template, a: str(a[0]).join(str(part) for part in template._evaluate(a[1])),
+    "Fn::Split": lambda template, a: template._evaluate(a[1]).split(a[0]),
+    "Fn::Select": lambda template, a: template._evaluate(a[1])[int(template._evaluate(a[0]))],
+    "Fn::If": lambda template, a: template._evaluate(a[1] if template._holds(a[0]) else a[2]),
+    "Fn::Equals": lambda template, a: str(template._evaluate(a[0])) == str(template._evaluate(a[1])),
+    "Fn::Not": lambda template, a: not template._evaluate(a[0]),
+    "Fn::And": lambda template, a: all(template._evaluate(item) for item in a),
+    "Fn::Or": lambda template, a: any(template._evaluate(item) for item in a),
+    "Fn::Base64": lambda template, a: base64.b64encode(template._evaluate(a).encode()).decode(),
+    "Fn::ToJsonString": lambda template, a: json.dumps(template._evaluate(a), separators=(",", ":")),
+    "Fn::Length": lambda template, a: len(template._evaluate(a)),
+    "Fn::FindInMap": Template._find_in_map,
+    "Fn::ImportValue": lambda template, a: template._import_value(template._evaluate(a)),
+    "Fn::GetAZs": lambda template, a: [
+        f"{template._pseudo_parameters['AWS::Region']}{zone}" for zone in "abc"
+    ],
+}
+
+
 def _typed(slot: Mapping[str, Any], value: Any, ssm_parameter: Callable[[str], str]) -> Any:
     kind = slot["Type"]
     if kind.startswith("AWS::SSM::Parameter::Value"):
@@ -234,25 +236,32 @@ def _typed(slot: Mapping[str, Any], value: Any, ssm_parameter: Callable[[str], s
 
 def _dependencies(resource: Mapping[str, Any]) -> set[str]:
     explicit = resource.get("DependsOn", [])
-    return set(_references(resource.get("Properties"))) | set(
+    return set(references(resource.get("Properties"))) | set(
         [explicit] if isinstance(explicit, str) else explicit
     )
 
 
-def _references(value: Any) -> Iterator[str]:
+def references(value: Any) -> Iterator[str]:
+    """Yield the names that functions in a value refer to, parameters and pseudo parameters included."""
     if isinstance(value, list):
         for item in value:
-            yield from _references(item)
+            yield from references(item)
     elif isinstance(value, dict):
-        for name, item in value.items():
-            if name == "Ref" and isinstance(item, str):
-                yield item
-            elif name == "Fn::GetAtt":
-                yield (item.split(".")[0] if isinstance(item, str) else item[0])
-            elif name == "Fn::Sub":
-                text = item if isinstance(item, str) else item[0]
-                yield from (match[1].split(".")[0] for match in _REFERENCE.findall(text) if not match[0])
-            yield from _references(item)
+        if len(value) == 1:
+            yield from _referred(*next(iter(value.items())))
+        for item in value.values():
+            yield from references(item)
+
+
+def _referred(function: str, argument: Any) -> Iterator[str]:
+    if function == "Ref" and isinstance(argument, str):
+        yield argument
+    elif function == "Fn::GetAtt":
+        yield (argument.split(".")[0] if isinstance(argument, str) else argument[0])
+    elif function == "Fn::Sub":
+        text, own = (argument, {}) if isinstance(argument, str) else argument
+        names = [match[1] for match in _REFERENCE.findall(text) if not match[0]]
+        yield from (name.split(".")[0] for name in names if name not in own)
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
