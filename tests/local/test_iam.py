@@ -132,3 +132,31 @@ def test_every_protocol_says_who_may_not_do_what(
     ) as failure:
         call(client_of_role(service))
     assert code_of(failure) in ("AccessDenied", "AccessDeniedException")
+
+
+def policy_of(size: int) -> str:
+    """Write a policy of this many characters, white space left out."""
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": ""}],
+    }
+    missing = size - len(json.dumps(document, separators=(",", ":")))
+    document["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(missing, "x")
+    return json.dumps(document, indent=4)
+
+
+def test_policies_are_as_large_as_on_aws(aws: LocalAws, create_role: Callable[..., str], name: str) -> None:
+    iam = aws.client("iam")
+    role = create_role("lambda.amazonaws.com").rpartition("/")[2]
+    iam.put_role_policy(RoleName=role, PolicyName="One", PolicyDocument=policy_of(5_000))
+    iam.put_role_policy(RoleName=role, PolicyName="Two", PolicyDocument=policy_of(5_240))
+    iam.put_role_policy(RoleName=role, PolicyName="Two", PolicyDocument=policy_of(5_240))  # takes its place
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=policy_of(6_144))["Policy"]["Arn"]
+    for call in (
+        lambda: iam.put_role_policy(RoleName=role, PolicyName="Two", PolicyDocument=policy_of(5_241)),
+        lambda: iam.create_policy(PolicyName=f"{name}-2", PolicyDocument=policy_of(6_145)),
+        lambda: iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy_of(6_145)),
+    ):
+        with pytest.raises(ClientError) as failure:
+            call()
+        assert failure.value.response["Error"]["Code"] == "LimitExceeded"

@@ -378,3 +378,29 @@ def test_an_update_that_changes_nothing_is_refused_by_name(
     with pytest.raises(ClientError) as failure:
         aws.client("stepfunctions").update_state_machine(stateMachineArn=execution["stateMachineArn"])
     assert failure.value.response["Error"]["Code"] == "MissingRequiredParameter"
+
+
+def test_a_machine_that_aws_refuses_is_not_made(
+    aws: LocalAws, create_role: Callable[..., str], name: str
+) -> None:
+    states, role = aws.client("stepfunctions"), create_role("states.amazonaws.com")
+    others = create_role("lambda.amazonaws.com", suffix="-other")
+    right = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+    lost = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}})
+
+    def refused(definition: str, role_arn: str) -> str:
+        with pytest.raises(ClientError) as failure:
+            states.create_state_machine(name=name, definition=definition, roleArn=role_arn)
+        return str(failure.value.response["Error"]["Code"])
+
+    assert refused(lost, role) == "InvalidDefinition"
+    assert refused(right, others) == "AccessDeniedException"
+    arn = states.create_state_machine(name=name, definition=right, roleArn=role)["stateMachineArn"]
+    assert states.create_state_machine(name=name, definition=right, roleArn=role)["stateMachineArn"] == arn
+    assert refused(right.replace("Pass", "Wait").replace('"End"', '"Seconds": 0, "End"'), role) == (
+        "StateMachineAlreadyExists"
+    )
+    for arguments in ({"definition": lost}, {"roleArn": others}):
+        with pytest.raises(ClientError, match=r"InvalidDefinition|AccessDenied"):
+            states.update_state_machine(stateMachineArn=arn, **arguments)
+    assert states.describe_state_machine(stateMachineArn=arn)["definition"] == right

@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+# Definitions of state machines have a million characters.
+_MOST_SHOWN = 256
+
 
 def constraint_problems(shape: Any, value: Any, place: str = "") -> Iterator[str]:
     """Yield what is wrong with the values in a request, in SageMaker's words.
@@ -21,7 +24,8 @@ def constraint_problems(shape: Any, value: Any, place: str = "") -> Iterator[str
     """
     constraint = _constraint(shape, value)
     if constraint is not None:
-        yield f"Value '{value}' at '{place}' failed to satisfy constraint: Member must {constraint}"
+        shown = str(value)[:_MOST_SHOWN]
+        yield f"Value '{shown}' at '{place}' failed to satisfy constraint: Member must {constraint}"
     if shape.type_name == "structure":
         for member, part in value.items():
             if member in shape.members and part is not None:
@@ -51,8 +55,8 @@ def _constraint(shape: Any, value: Any) -> str | None:
         if least is not None and value < least:
             return f"have value greater than or equal to {least}"
     if shape.type_name == "string":
-        # There are new instance types more often than new versions of botocore.
-        if shape.enum and value not in shape.enum and not shape.name.endswith("InstanceType"):
+        # There are new instance types and runtimes more often than new versions of botocore.
+        if shape.enum and value not in shape.enum and not shape.name.endswith(("InstanceType", "Runtime")):
             return f"satisfy enum value set: [{', '.join(shape.enum)}]"
         pattern = shape.metadata.get("pattern")
         if pattern is not None and not _matches(pattern, value):

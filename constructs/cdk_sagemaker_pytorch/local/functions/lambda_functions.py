@@ -26,6 +26,7 @@ from cdk_sagemaker_pytorch.local.base.processes import host_environment, without
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, settings
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
+from . import function_rules
 from .execution_environments import ExecutionEnvironment, ExecutionEnvironments, Runtime, RuntimeExitError
 from .layers import Layers
 from .runtime_programs import runtime_program, runtime_variables
@@ -58,6 +59,7 @@ class Outcome:
 
 def install() -> None:
     """Let moto's Lambda run functions here."""
+    function_rules.install()
     replace(LambdaFunction, "invoke", _invoke)
 
 

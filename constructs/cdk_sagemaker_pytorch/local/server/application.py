@@ -162,8 +162,13 @@ def main(argv: list[str] | None = None) -> None:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     from cdk_sagemaker_pytorch.local.iam import access as iam
+    from cdk_sagemaker_pytorch.local.iam import policy_sizes
+
+    from . import request_constraints
 
     iam.install()
+    policy_sizes.install()
+    request_constraints.install()
     server = make_server(
         "127.0.0.1", arguments.port, LocalAwsApplication(), threaded=True, request_handler=MotoRequestHandler
     )

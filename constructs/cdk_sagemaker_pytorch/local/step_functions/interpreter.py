@@ -42,7 +42,7 @@ from cdk_sagemaker_pytorch.local.base.moto_parts import replace, wrap
 from cdk_sagemaker_pytorch.local.base.server_state import client
 from cdk_sagemaker_pytorch.local.iam.access import role_credentials
 
-from . import api_errors, executions, machine_deletion, redrive, waits
+from . import api_errors, definition_rules, executions, machine_deletion, redrive, waits
 from .aws_sdk_task import AwsSdkTask, iso_time
 from .dynamodb_task import DynamoDbTask
 from .execution_task import ExecutionTask
@@ -64,6 +64,7 @@ def install() -> None:
     # Other parts of moto would look at the backends that do not run anything.
     replace(moto.stepfunctions.models, "stepfunctions_backends", stepfunctions_parser_backends)
     api_errors.install()
+    definition_rules.install()
     executions.install()
     machine_deletion.install()
     redrive.install()
