@@ -87,8 +87,10 @@ with LocalAws(sys.argv[1]) as aws:
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("index.py", os.environ["ASK"])
     functions = aws.client("lambda")
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}  # which Lambda refuses
     functions.create_function(FunctionName="f", Role=role, Runtime="python3.13", Handler="index.handler",
-        Timeout=60, Code={"ZipFile": code.getvalue()}, Environment={"Variables": poison})
+        Timeout=60, Code={"ZipFile": code.getvalue()},
+        Environment={"Variables": {name: value for name, value in poison.items() if name not in keys}})
     print(functions.invoke(FunctionName="f")["Payload"].read().decode())
     def put(key, name, text):
         archive = io.BytesIO()
