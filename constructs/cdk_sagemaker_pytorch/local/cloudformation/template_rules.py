@@ -27,6 +27,7 @@ _SECTIONS = {
     "Transform",
 }
 _TRANSFORMS = {"AWS::LanguageExtensions"}
+_NEEDED = {"Parameters": "Type", "Outputs": "Value"}
 _RESOURCE_ATTRIBUTES = {
     "Condition",
     "CreationPolicy",
@@ -125,14 +126,19 @@ def _template_problems(content: Mapping[str, Any]) -> Iterator[str]:
         ("Outputs", _MOST_OUTPUTS),
     ):
         entries = content.get(section) or {}
+        if not isinstance(entries, dict):
+            yield f"Template format error: [/{section}] must be an object."
         if len(entries) > most:
             yield (
                 f"Template format error: Number of {section.lower()}, {len(entries)}, is greater than maximum"
                 f" allowed, {most}"
             )
-        for name in entries:
+        for name in map(str, entries):
             if not (name.isascii() and name.isalnum()):
                 yield f"Template format error: {section[:-1]} name {name} is non alphanumeric."
+        needed = _NEEDED.get(section)
+        if needed and not all(isinstance(entry, dict) and needed in entry for entry in entries.values()):
+            yield f"Template format error: Every {section} member must contain a {needed} object."
     for name, resource in content["Resources"].items():
         yield from _resource_problems(name, resource)
     yield from _reference_problems(content)
@@ -140,8 +146,9 @@ def _template_problems(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _transform_problems(transforms: Any) -> Iterator[str]:
     for transform in transforms if isinstance(transforms, list) else [transforms]:
-        if transform not in _TRANSFORMS:
-            yield f"No transform named {transform} found: the local AWS has {', '.join(_TRANSFORMS)} alone"
+        name = transform.get("Name") if isinstance(transform, dict) else transform
+        if name not in _TRANSFORMS:
+            yield f"No transform named {name} found: the local AWS has {', '.join(_TRANSFORMS)} alone"
 
 
 def _resource_problems(name: str, resource: Any) -> Iterator[str]:
@@ -213,9 +220,9 @@ def _value_problem(slot: Mapping[str, Any], value: str) -> str | None:
     is_list = slot["Type"] == "CommaDelimitedList" or slot["Type"].startswith("List<")
     for item in [part.strip() for part in value.split(",")] if is_list else [value]:
         if allowed is not None and item not in map(str, allowed):
-            return f"be one of AllowedValues [{', '.join(map(str, allowed))}], got {item}"
+            return f"be one of AllowedValues [{', '.join(map(str, allowed))}]"
         if pattern is not None and not _matches(pattern, item):
-            return f"match pattern {pattern}, got {item}"
+            return f"match pattern {pattern}"
     if slot["Type"] == "Number":
         return _number_problem(slot, value)
     if slot["Type"] == "String":
@@ -237,7 +244,7 @@ def _number_problem(slot: Mapping[str, Any], value: str) -> str | None:
     try:
         number = float(value)
     except ValueError:
-        return f"be a number, got {value}"
+        return "be a number"
     if "MinValue" in slot and number < float(slot["MinValue"]):
         return f"be a number not less than {slot['MinValue']}"
     if "MaxValue" in slot and number > float(slot["MaxValue"]):

@@ -256,9 +256,9 @@ def references(value: Any) -> Iterator[str]:
 def _referred(function: str, argument: Any) -> Iterator[str]:
     if function == "Ref" and isinstance(argument, str):
         yield argument
-    elif function == "Fn::GetAtt":
-        yield (argument.split(".")[0] if isinstance(argument, str) else argument[0])
-    elif function == "Fn::Sub":
+    elif function == "Fn::GetAtt" and isinstance(argument, str | list):
+        yield (argument.split(".") if isinstance(argument, str) else argument)[0]
+    elif function == "Fn::Sub" and isinstance(argument, str | list):
         text, own = (argument, {}) if isinstance(argument, str) else argument
         names = [match[1] for match in _REFERENCE.findall(text) if not match[0]]
         yield from (name.split(".")[0] for name in names if name not in own)
