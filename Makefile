@@ -55,7 +55,7 @@ exhaustive: setup ## Stop a deployment in each state and fail each of its calls,
 
 conformance: setup ## Compare with AWS's own toolkits, in environments of their own
 	$(BIN)/python tests/conformance/environments.py
-	$(BIN)/python -m pytest -m conformance -n auto --dist loadfile --timeout 1800
+	$(BIN)/python -m pytest -m conformance -n auto --dist loadfile --no-loadscope-reorder --timeout 1800
 
 coverage: setup ## Write what has a parameter, and what the local AWS has: docs/coverage.md
 	@$(BIN)/python scripts/write_coverage.py

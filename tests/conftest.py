@@ -33,7 +33,11 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what takes long begin first, so that no worker is alone with it at the end."""
-    folders = ["simulation", "local", "assets"]
-    places = {folder: place for place, folder in enumerate(folders)}
+    first = ["simulation", "local", "assets", "conformance/test_pythons.py"]
     here = Path(__file__).parent
-    items.sort(key=lambda item: places.get(item.path.relative_to(here).parts[0], len(places)))
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(here)
+        return next((number for number, name in enumerate(first) if path.is_relative_to(name)), len(first))
+
+    items.sort(key=place)
