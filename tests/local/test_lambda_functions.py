@@ -156,6 +156,20 @@ def test_new_code_runs_after_an_update(
     assert invoke() == (2, None)
 
 
+def test_what_lambda_refuses_changes_nothing(
+    aws: LocalAws, create: Callable[..., str], invoke: Callable[..., Any], name: str
+) -> None:
+    create("def handler(e, c): return 1")
+    functions, reserved = aws.client("lambda"), {"Variables": {"AWS_REGION": "eu-west-1"}}
+    with pytest.raises(ClientError, match="at 'timeout' failed"):
+        functions.update_function_configuration(FunctionName=name, Timeout=901)
+    with pytest.raises(ClientError, match="Reserved keys used in this request: AWS_REGION"):
+        functions.update_function_configuration(FunctionName=name, Environment=reserved)
+    with pytest.raises(ClientError, match="Could not unzip uploaded file"):
+        functions.update_function_code(FunctionName=name, ZipFile=b"none")
+    assert invoke() == (1, None)
+
+
 def test_an_event_invocation_runs_in_the_background(
     create: Callable[..., str],
     invoke: Callable[..., Any],

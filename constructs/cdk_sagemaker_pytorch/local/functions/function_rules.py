@@ -42,7 +42,7 @@ def install() -> None:
     """Let functions that AWS refuses be refused."""
     wrap(LambdaBackend, "create_function", _create)
     wrap(LambdaBackend, "update_function_configuration", _update)
-    wrap(LambdaBackend, "update_function_code", _update_code)
+    wrap(LambdaBackend, "update_function_code", _update)
 
 
 def check_function(spec: Mapping[str, Any]) -> None:
@@ -92,16 +92,5 @@ def _update(
     qualifier: str,
     body: dict[str, Any],
 ) -> Any:
-    check_function(body)
-    return moto_method(backend, function_name, qualifier, body)
-
-
-def _update_code(
-    moto_method: Callable[..., Any],
-    backend: LambdaBackend,
-    function_name: str,
-    qualifier: str,
-    body: dict[str, Any],
-) -> Any:
-    check_function({"Code": body})
+    check_function({"Code": body} | body)  # of its code, the archive is the body's own
     return moto_method(backend, function_name, qualifier, body)
