@@ -22,7 +22,6 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 # The SDK's fw_utils.py: TORCH_DISTRIBUTED_GPU_SUPPORTED_FRAMEWORK_VERSIONS.
 _TORCHRUN_FROM = (1, 13)
 
-
 # What `import torch` imports, and what the container's images hold: a file of that name comes first.
 _NEEDED_BY_TORCH = """
     abc argparse ast base64 bisect calendar codecs collections concurrent copy contextlib copyreg

@@ -40,6 +40,12 @@ def constraint_problems(shape: Any, value: Any, place: str = "") -> Iterator[str
             yield from constraint_problems(shape.value, part, f"{place}.{key}.member")
 
 
+def validation_message(problems: list[str]) -> str:
+    """Write what is wrong as AWS does: the number of problems first."""
+    ending = "s" if len(problems) > 1 else ""
+    return f"{len(problems)} validation error{ending} detected: {'; '.join(problems)}"
+
+
 def _constraint(shape: Any, value: Any) -> str | None:
     """Return what the value itself must be and is not."""
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
@@ -59,12 +65,13 @@ def _constraint(shape: Any, value: Any) -> str | None:
         if shape.enum and value not in shape.enum and not shape.name.endswith(("InstanceType", "Runtime")):
             return f"satisfy enum value set: [{', '.join(shape.enum)}]"
         pattern = shape.metadata.get("pattern")
-        if pattern is not None and not _matches(pattern, value):
+        if pattern is not None and not matches(pattern, value):
             return f"satisfy regular expression pattern: {pattern}"
     return None
 
 
-def _matches(pattern: str, value: str) -> bool:
+def matches(pattern: str, value: str) -> bool:
+    """Tell whether a value is as a pattern of AWS says; one that Python cannot read says nothing."""
     try:
         return re.fullmatch(pattern, value) is not None
     except re.error:  # some, of tags for example, are in the language of Java

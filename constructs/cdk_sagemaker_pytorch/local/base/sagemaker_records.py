@@ -1,6 +1,7 @@
 """What SageMaker of the local AWS keeps of models and endpoint configurations, and its errors."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,18 @@ class ValidationError(ServiceException):
     """A request that SageMaker refuses."""
 
     code = "ValidationException"
+
+
+def refuse_any(problems: Iterable[str]) -> None:
+    """Refuse a request for everything that is wrong with it, if anything is.
+
+    Raises
+    ------
+    ValidationError
+        With all problems.
+    """
+    if message := "; ".join(problems):
+        raise ValidationError(message)
 
 
 class ResourceInUseError(ServiceException):

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .templates import FUNCTIONS, TemplateError, references
+from cdk_sagemaker_pytorch.local.base.constraints import matches
+
+from .templates import FUNCTIONS, TemplateError, depends_on, references
 
 __all__ = ["check_parameters", "check_template", "required_capabilities"]
 
@@ -180,8 +182,8 @@ def _reference_problems(content: Mapping[str, Any]) -> Iterator[str]:
         needed: set[str] = set()
         for entry in entries.values():
             needed.update(references({name: part for name, part in entry.items() if name != "Metadata"}))
-            depends = entry.get("DependsOn", []) if section == "Resources" else []
-            needed.update([depends] if isinstance(depends, str) else depends)
+            if section == "Resources":
+                needed.update(depends_on(entry))
         if missing := sorted(needed - known):
             yield (
                 f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] in the"
@@ -221,7 +223,7 @@ def _value_problem(slot: Mapping[str, Any], value: str) -> str | None:
     for item in [part.strip() for part in value.split(",")] if is_list else [value]:
         if allowed is not None and item not in map(str, allowed):
             return f"be one of AllowedValues [{', '.join(map(str, allowed))}]"
-        if pattern is not None and not _matches(pattern, item):
+        if pattern is not None and not matches(pattern, item):
             return f"match pattern {pattern}"
     if slot["Type"] == "Number":
         return _number_problem(slot, value)
@@ -231,13 +233,6 @@ def _value_problem(slot: Mapping[str, Any], value: str) -> str | None:
         if "MaxLength" in slot and len(value) > int(slot["MaxLength"]):
             return f"contain at most {slot['MaxLength']} characters"
     return None
-
-
-def _matches(pattern: str, value: str) -> bool:
-    try:
-        return re.fullmatch(pattern, value) is not None
-    except re.error:  # some are in the language of Java
-        return True
 
 
 def _number_problem(slot: Mapping[str, Any], value: str) -> str | None:

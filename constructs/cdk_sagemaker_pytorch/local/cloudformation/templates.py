@@ -235,10 +235,13 @@ def _typed(slot: Mapping[str, Any], value: Any, ssm_parameter: Callable[[str], s
 
 
 def _dependencies(resource: Mapping[str, Any]) -> set[str]:
-    explicit = resource.get("DependsOn", [])
-    return set(references(resource.get("Properties"))) | set(
-        [explicit] if isinstance(explicit, str) else explicit
-    )
+    return {*references(resource.get("Properties")), *depends_on(resource)}
+
+
+def depends_on(resource: Mapping[str, Any]) -> list[str]:
+    """Return the names that a resource says it depends on."""
+    explicit: str | list[str] = resource.get("DependsOn", [])
+    return [explicit] if isinstance(explicit, str) else explicit
 
 
 def references(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
-from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems
+from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems, validation_message
 from cdk_sagemaker_pytorch.local.base.moto_parts import replace
 from cdk_sagemaker_pytorch.local.base.sagemaker_records import (
     Record,
@@ -302,8 +302,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         if report.has_errors():
             raise ValidationError(report.generate_report())
         if problems := list(constraint_problems(operation.input_shape, request)):
-            count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
-            raise ValidationError(count + "; ".join(problems))
+            raise ValidationError(validation_message(problems))
         return request
 
     def _check_endpoint_quotas(self, config: Record) -> None:

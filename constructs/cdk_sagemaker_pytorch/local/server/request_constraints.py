@@ -10,7 +10,7 @@ from moto.core.request import determine_request_protocol
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import get_service_model
 
-from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems
+from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems, validation_message
 from cdk_sagemaker_pytorch.local.base.moto_parts import wrap
 
 # SageMaker and CloudFormation look themselves; the models of S3 and DynamoDB constrain nothing.
@@ -36,9 +36,8 @@ def install() -> None:
 
 def _call(moto_method: Callable[..., Any], response: BaseResponse) -> Any:
     if response.boto3_service_name in _SERVICES and (problems := _problems(response)):
-        count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected: "
         is_xml = get_service_model(response.boto3_service_name).protocol == "query"
-        error = (_ValidationError if is_xml else _ValidationException)(count + "; ".join(problems))
+        error = (_ValidationError if is_xml else _ValidationException)(validation_message(problems))
         return response.serialized(ActionResult(error))
     return moto_method(response)
 

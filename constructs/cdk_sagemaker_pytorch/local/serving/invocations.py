@@ -13,7 +13,7 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.models import sagemaker_backends
 
 from cdk_sagemaker_pytorch.local.base.constraints import constraint_problems
-from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, refuse_any
 from cdk_sagemaker_pytorch.local.base.server_state import settings
 from cdk_sagemaker_pytorch.local.iam.access import AccessDeniedError, authorize, caller_of
 from cdk_sagemaker_pytorch.local.iam.authentication import read_body
@@ -73,8 +73,7 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
         for header, (parameter, kind) in _FOREIGN_TARGETS.items():
             if header in environ:
                 raise ValidationError(f"{parameter} is for {kind}; {name} is no such endpoint.")
-        if problems := list(_header_problems(environ)):
-            raise ValidationError("; ".join(problems))
+        refuse_any(_header_problems(environ))
         served = endpoint.served_variant(environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT"))
     except AccessDeniedError as error:
         return _error(start_response, 403, "AccessDeniedException", {"Message": str(error)})
@@ -124,15 +123,14 @@ def invoke_endpoint(name: str, environ: dict[str, Any], start_response: StartRes
 
 
 def _header_problems(environ: Mapping[str, Any]) -> Iterator[str]:
-    """Yield which headers are longer, shorter or other than the API's model says."""
-    operation = get_service_model("sagemaker-runtime").operation_model("InvokeEndpoint")
-    for name, shape in operation.input_shape.members.items():
-        if shape.serialization.get("location") != "header":
-            continue
-        key = shape.serialization["name"].upper().replace("-", "_")
-        value = environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}")
-        if value is not None:
-            yield from constraint_problems(shape, value, name[0].lower() + name[1:])
+    """Say which headers are longer, shorter or other than the API's model says."""
+    request = get_service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+    values = {}
+    for name, shape in request.members.items():
+        if shape.serialization.get("location") == "header":
+            key = shape.serialization["name"].upper().replace("-", "_")
+            values[name] = environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}")
+    return constraint_problems(request, values)
 
 
 def _gone(error: Exception, *, is_ray: bool) -> tuple[int, dict[str, str], bytes]:

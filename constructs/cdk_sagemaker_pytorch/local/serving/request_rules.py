@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import refuse_any
 
 __all__ = ["check_endpoint_config_request", "check_model_request"]
 
@@ -17,7 +17,7 @@ def check_model_request(request: Mapping[str, Any]) -> None:
     ValidationError
         With everything that is wrong.
     """
-    _refuse(_model_problems(request))
+    refuse_any(_model_problems(request))
 
 
 def check_endpoint_config_request(request: Mapping[str, Any]) -> None:
@@ -28,12 +28,7 @@ def check_endpoint_config_request(request: Mapping[str, Any]) -> None:
     ValidationError
         With everything that is wrong.
     """
-    _refuse(_endpoint_config_problems(request["ProductionVariants"]))
-
-
-def _refuse(problems: Iterator[str]) -> None:
-    if message := "; ".join(problems):
-        raise ValidationError(message)
+    refuse_any(_endpoint_config_problems(request["ProductionVariants"]))
 
 
 def _model_problems(request: Mapping[str, Any]) -> Iterator[str]:

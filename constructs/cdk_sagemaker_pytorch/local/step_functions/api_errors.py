@@ -50,9 +50,8 @@ def _call(moto_method: Callable[..., Any], response: StepFunctionResponse) -> An
 
 
 def _list_executions(moto_method: Callable[..., Any], response: StepFunctionResponse) -> Any:
-    request = json.loads(response.body)
-    if "mapRunArn" in request:
+    if response._get_param("mapRunArn") is not None:
         raise NotImplementedError("ListExecutions of a map run has not been implemented")
-    if "stateMachineArn" not in request:
+    if response._get_param("stateMachineArn") is None:
         raise ValidationException("ListExecutions needs exactly one of stateMachineArn and mapRunArn")
     return moto_method(response)

@@ -23,7 +23,7 @@ from cdk_sagemaker_pytorch.local.base.processes import (
     host_environment,
     without_leads_elsewhere,
 )
-from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, sagemaker_arn
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError, refuse_any, sagemaker_arn
 from cdk_sagemaker_pytorch.local.base.server_state import aws_environment, client, settings
 from cdk_sagemaker_pytorch.local.iam.access import RoleError, role_credentials
 
@@ -277,8 +277,7 @@ def _check(request: Mapping[str, Any]) -> None:
         for output in (request.get("ProcessingOutputConfig") or {}).get("Outputs", [])
         if "S3Output" not in output
     )
-    if problems:
-        raise ValidationError("; ".join(problems))
+    refuse_any(problems)
 
 
 def _now() -> dt.datetime:

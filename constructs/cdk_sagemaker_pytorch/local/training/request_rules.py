@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cdk_sagemaker_pytorch.images.image_description import describe_image
-from cdk_sagemaker_pytorch.local.base.sagemaker_records import ValidationError
+from cdk_sagemaker_pytorch.local.base.sagemaker_records import refuse_any
 
 from .attempts import is_spot
 from .spec import DEFAULT_CHECKPOINT_PATH
@@ -32,8 +32,7 @@ def check_training_request(request: Mapping[str, Any]) -> None:
     path = checkpoint_path(request)
     if path != posixpath.normpath(path) or path in ("/", "/opt", "/opt/ml") or not path.startswith("/"):
         problems.append(f"LocalPath of CheckpointConfig must be the absolute path of a folder, got {path}")
-    if problems:
-        raise ValidationError("; ".join(problems))
+    refuse_any(problems)
 
 
 def checkpoint_path(request: Mapping[str, Any]) -> str:
